@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The cloud plane: a session for each device, over shards of libcoap contexts, on the main thread's
+ * loop.  Reports and replies go in; commands, acknowledgements and changes of state come out.
+ */
+#ifndef EB_CLOUD_CLOUD_H
+#define EB_CLOUD_CLOUD_H
+
+#include "core/conf.h"
+#include "core/message.h"
+#include "core/resolver.h"
+#include "util/loop.h"
+
+struct cloud;
+
+enum session_state {
+	SESSION_IDLE, /* not begun */
+	SESSION_RESOLVING,
+	SESSION_AUTHENTICATING,
+	SESSION_ONLINE,
+	SESSION_WAITING, /* backing off */
+};
+const char *session_state_name(enum session_state state);
+
+enum report_fate { REPORT_ACKNOWLEDGED, REPORT_REJECTED, REPORT_DROPPED, REPORT_REPLACED };
+
+/* What the cloud tells the bridge; never called from within cloud_report() and its like. */
+struct cloud_listener {
+	void *context;
+	/* command is owned by the listener from then on; exactly one cloud_reply() is owed. */
+	void (*command)(void *context, struct command *command);
+	/* The payload of a command was no JSON: command has topic and payload. Owned, as above. */
+	void (*bad_command)(void *context, struct command *command, const char *why);
+	void (*state)(void *context, uint32_t device, enum session_state state, const char *reason);
+	void (*fate)(void *context, const struct report *report, enum report_fate fate,
+		const char *reason);
+};
+
+struct cloud_setup {
+	const struct conf *conf;
+	struct loop *loop;
+	struct resolver_client *resolver;
+	struct cloud_listener listener;
+};
+
+int cloud_create(struct cloud **cloud, const struct cloud_setup *setup);
+void cloud_destroy(struct cloud *cloud);
+/* Begins the sessions, spread over conf->enos.start_spread_ms. */
+void cloud_start(struct cloud *cloud);
+
+/* Queues a report; takes a reference of its own. */
+void cloud_report(struct cloud *cloud, struct report *report);
+/* Sends the result of a command ahead of all reports; owns the reply from then on. */
+void cloud_reply(struct cloud *cloud, struct reply *reply);
+
+/* How many reports and replies are queued or under way. */
+size_t cloud_pending(const struct cloud *cloud);
+/* JSON objects: totals; one device's session with its counters. */
+void cloud_status(const struct cloud *cloud, struct buffer *json);
+void cloud_device_status(const struct cloud *cloud, uint32_t device, struct buffer *json);
+enum session_state cloud_device_state(const struct cloud *cloud, uint32_t device);
+
+#endif

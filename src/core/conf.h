@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration: one constant tree, read from the main file and devices.d beside it.  Values are
+ * in range, names and keys are unique, every device's bus exists and its script was found.
+ */
+#ifndef EB_CORE_CONF_H
+#define EB_CORE_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/plugin.h"
+#include "core/problem.h"
+#include "util/buffer.h"
+#include "util/log.h"
+
+struct conf_gateway {
+	char *name; /* letters, digits, '-', '_', '.': it is a level of MQTT topics */
+	char *state_dir;
+	char *plugin_dir;
+	char **script_dirs; /* NULL-terminated, searched in order */
+	char *control_socket; /* path; "" for none */
+	enum log_level log_level;
+};
+
+struct conf_scripts {
+	uint32_t instructions; /* budget of one call */
+	uint32_t memory_kb; /* cap of one state */
+	uint32_t wall_ms; /* limit of one call */
+};
+
+enum conf_dialect { DIALECT_SIGNED, DIALECT_PIGGYBACK };
+enum conf_cipher { CIPHER_AES_128_CBC, CIPHER_AES_128_ECB };
+
+struct conf_enos {
+	struct place place;
+	char *host;
+	uint16_t port;
+	enum conf_dialect dialect;
+	uint32_t lifetime_s; /* 30 to 86400 */
+	uint32_t command_poll_s; /* silence after which commands are asked for */
+	char *keepalive_topic; /* piggyback: what is queried then; behind /topic/sys/{pk}/{dk}/ */
+	enum conf_cipher signature_cipher;
+	uint8_t signature_iv[16];
+	uint32_t max_payload; /* bytes of one message, 1024 */
+	bool batch; /* join waiting reports of a device */
+	uint32_t queue_reports; /* most reports that wait for one device; the oldest goes */
+	uint32_t start_spread_ms; /* sessions begin spread over this time */
+	uint32_t response_timeout_ms; /* our deadline for one request, retransmissions included */
+	uint32_t retry_min_ms, retry_max_ms; /* back-off after no answer */
+	uint32_t command_timeout_ms; /* from its arrival until it must have begun at the device */
+	uint32_t command_repeat_s; /* window in which the same command with an id is a repeat */
+	uint32_t command_repeat_raw_s; /* the same for pass-through commands; 0 */
+};
+
+struct conf_mqtt {
+	struct place place;
+	bool enabled; /* mqtt stands in the file */
+	char *host;
+	uint16_t port;
+	char *client_id; /* "enos-bridge-<gateway>" */
+	char *user, *password; /* NULL: none; password from password_file */
+	char *prefix; /* first level(s) of topics: "enos-bridge" */
+	uint16_t keepalive_s;
+	uint32_t queue; /* most messages that wait; the oldest telemetry goes */
+};
+
+enum conf_link_type { CONF_LINK_SERIAL, CONF_LINK_TCP };
+enum conf_parity { PARITY_NONE, PARITY_EVEN, PARITY_ODD };
+enum conf_answer { ANSWER_AUTO, ANSWER_NO, ANSWER_YES };
+
+struct conf_link {
+	enum conf_link_type type;
+	/* serial */
+	char *path;
+	uint32_t baud; /* any that the port can do: 50 to 4000000 */
+	enum conf_parity parity;
+	uint8_t data_bits, stop_bits; /* 7 or 8; 1 or 2, default 1 with parity and 1 without */
+	bool rs485; /* driver enable by TIOCSRS485 */
+	enum conf_answer
+		paced; /* a real UART: an answer cannot come sooner than the wire carries it */
+	enum conf_answer echo; /* our own bytes come back: yes: strip, no: never, auto: find out */
+	/* tcp */
+	char *host;
+	uint16_t port;
+	uint32_t connect_timeout_ms;
+	uint32_t connect_pause_ms; /* wait between connecting and the first request */
+	bool close_after_poll;
+	/* both */
+	uint32_t reopen_min_ms, reopen_max_ms; /* back-off */
+};
+
+struct conf_bus {
+	struct place place;
+	char *name;
+	char *plugin_name;
+	const struct eb_plugin *plugin;
+	struct conf_link link;
+	struct eb_line line; /* of link, as plugins want it */
+	struct buffer options; /* value, a map: the keys that the plugin declared for a bus */
+	uint32_t timeout_ms; /* of one transaction */
+	uint32_t retries; /* of a read */
+	uint32_t gap_us; /* further silence before a request, on top of the protocol's own */
+	uint32_t turnaround_us; /* after a broadcast */
+	uint32_t in_flight; /* requests outstanding at once, where the plugin can */
+};
+
+struct conf_device {
+	struct place place;
+	char *name; /* a level of MQTT topics, as the gateway's */
+	uint32_t bus;
+	char *script; /* file name as written; NULL: none given */
+	char *script_path; /* where it was found */
+	char *product_key, *device_key;
+	char *secret; /* read from secret_file, or inline */
+	char *secret_file; /* NULL: inline */
+	struct buffer address; /* value, a map: the keys that the plugin declared for a device */
+	struct buffer parameters; /* value, a map */
+	/* value, a list of maps: polls that add to the script's or, by their name, change them */
+	struct buffer polls;
+	struct place *poll_places; /* one for each of polls */
+};
+
+struct conf {
+	char *path; /* of the main file */
+	struct conf_gateway gateway;
+	struct conf_scripts scripts;
+	struct conf_enos enos;
+	struct conf_mqtt mqtt;
+	struct conf_bus *buses;
+	uint32_t bus_count;
+	struct conf_device *devices;
+	uint32_t device_count;
+	char **files; /* every file that was read: places point to these; NULL-terminated */
+	struct plugins *plugins; /* owned */
+};
+
+/* What is built in: directories that a configuration need not name. */
+struct conf_defaults {
+	const char *plugin_dir;
+	const char *script_dirs[3]; /* NULL-terminated */
+	const char *state_dir;
+	const char *control_socket;
+	/* linked-in plugins (tests, fuzzing), NULL-terminated or NULL: looked at before plugin_dir */
+	const struct eb_plugin *const *builtin;
+};
+
+/*
+ * Reads path and, where path is in a directory with devices.d in it, every *.conf of that in the order
+ * of their names.  Returns the configuration, or NULL where problems has errors; warnings may be
+ * there in both cases.  All faults are found in one go, save that libconfig ends a file at its first
+ * syntax error.
+ */
+struct conf *conf_load(
+	const char *path, const struct conf_defaults *defaults, struct problems *problems);
+void conf_destroy(struct conf *conf);
+
+/* The number of the device or bus of that name, or -ENOENT. */
+int64_t conf_find_device(const struct conf *conf, const char *name);
+int64_t conf_find_bus(const struct conf *conf, const char *name);
+
+#endif

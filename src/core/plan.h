@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the field does for a device: its polls, as requests that the plugin has accepted.  Made by the
+ * main thread, constant from then on, shared by reference count.
+ */
+#ifndef EB_CORE_PLAN_H
+#define EB_CORE_PLAN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/plugin.h"
+
+/* A request with the host's own settings beside the plugin's. */
+struct request {
+	struct eb_request wire; /* wire.data points into this allocation */
+	bool retry_safe; /* a write that may be sent again */
+	int64_t timeout_us; /* 0: the bus's */
+	char *name; /* of a poll; NULL in a command */
+	char *text; /* as plugin->describe() says it, for logs */
+};
+
+struct poll {
+	struct request *request;
+	int64_t period_us; /* 0: as fast as the bus allows */
+	bool urgent; /* priority = "high" */
+};
+
+struct plan {
+	atomic_uint references;
+	uint32_t device;
+	struct eb_address address;
+	size_t count;
+	struct poll polls[];
+};
+
+/* Host keys of a request: name, period, priority, timeout, retry_safe.  All others are the plugin's. */
+extern const char *const request_host_keys[];
+
+#define REQUEST_PERIOD_MAX_S 86400
+
+/*
+ * Makes a request from a map {read = ..., address = ...}.  state is an opened state of the device's
+ * bus.  Problems name place and, where it has one, the request's name.  The caller owns *request.
+ * Returns 0, or -EINVAL with the problems.
+ */
+int request_create(struct request **request, const struct eb_plugin *plugin, const void *state,
+	const struct eb_address *address, const void *map, size_t size, enum settings_source source,
+	struct place place, struct problems *problems);
+void request_destroy(struct request *request);
+/*
+ * The same with a poll's keys (name and period are required, unless the request only listens).
+ * The caller owns poll->request.
+ */
+int poll_init(struct poll *poll, const struct eb_plugin *plugin, const void *state,
+	const struct eb_address *address, const void *map, size_t size, enum settings_source source,
+	struct place place, struct problems *problems);
+
+/* A plan of one reference with room for count polls, all zero; count may be lowered afterwards. */
+struct plan *plan_create(uint32_t device, const struct eb_address *address, size_t count);
+struct plan *plan_reference(struct plan *plan);
+void plan_release(struct plan *plan);
+
+#endif

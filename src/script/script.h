@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scripts: one Lua file per device type, in a sandbox.  One state per file, shared by its devices;
+ * each device has its parameters and its own table `state`.  All from the main thread.
+ */
+#ifndef EB_SCRIPT_SCRIPT_H
+#define EB_SCRIPT_SCRIPT_H
+
+#include "core/conf.h"
+#include "core/message.h"
+#include "core/problem.h"
+
+struct script;
+struct script_device;
+
+/* What went wrong in a script: file, line, and the words, in one line of text. */
+struct script_error {
+	char text[512]; /* "sdm630.lua:17: ..." */
+	bool budget; /* instructions, memory or time ran out */
+};
+
+/* Loads the file and runs its top level, within the limits.  0, or -errno with the error. */
+int script_load(struct script **script, const char *path, const struct conf_scripts *limits,
+	struct script_error *error);
+/* Its devices are gone by then. */
+void script_destroy(struct script *script);
+const char *script_path(const struct script *script);
+/* Bytes that its state holds. */
+size_t script_memory(const struct script *script);
+/* Whether the file has a function of that name: "decode", "encode", "reply". */
+bool script_has(const struct script *script, const char *function);
+
+/* conf is borrowed for the device's life: name and parameters. */
+struct script_device *script_device_create(struct script *script, const struct conf_device *conf);
+void script_device_destroy(struct script_device *device);
+
+/*
+ * The polls that the script declares, appended to list as a value: a list of maps of plain data
+ * (polls may be a function of the device).  0, or -EINVAL with the error.
+ */
+int script_polls(struct script_device *device, struct buffer *list, struct script_error *error);
+
+/* Reports that a call gave, in their order. */
+struct reports {
+	struct report **items; /* owned */
+	size_t count;
+};
+void reports_finish(struct reports *reports);
+
+/*
+ * What the script makes of a reading.  0 (perhaps no report at all), or -EINVAL with the error and
+ * no reports.  Without a decode function the bytes are one raw report.
+ */
+int script_decode(struct script_device *device, const struct reading *reading,
+	struct reports *reports, struct script_error *error);
+
+enum encode_answer {
+	ENCODE_REQUESTS, /* run these */
+	ENCODE_MORE, /* run these, then call again with their outcomes */
+	ENCODE_REFUSED, /* error->text says why, in the script's words */
+	ENCODE_UNKNOWN, /* the script has no encode */
+};
+
+/*
+ * What the field shall do for a command.  results are the outcomes of all rounds so far (NULL in the
+ * first).  requests gets a value: a list of maps.  Returns an enum encode_answer, or -EINVAL with
+ * the error where the script failed.
+ */
+int script_encode(struct script_device *device, const struct command *command,
+	const struct outcome *const *results, size_t rounds, struct buffer *requests,
+	struct script_error *error);
+
+/* What the script's reply function gave. */
+struct script_reply {
+	bool given; /* false: there is none, or it gave nil: the default applies */
+	bool raw;
+	int code; /* JSON: 200 unless the script says otherwise */
+	struct buffer data; /* raw bytes, or a value: the reply's data */
+};
+int script_reply(struct script_device *device, const struct command *command,
+	const struct outcome *const *results, size_t rounds, struct script_reply *reply,
+	struct script_error *error);
+
+#endif

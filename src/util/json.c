@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "util/json.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int convert(struct buffer *value, json_t *json, int depth)
+{
+	if (depth > VALUE_DEPTH_MAX)
+		return -E2BIG;
+	switch (json_typeof(json)) {
+	case JSON_NULL:
+		value_put_null(value);
+		return 0;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		value_put_bool(value, json_is_true(json));
+		return 0;
+	case JSON_INTEGER:
+		value_put_integer(value, json_integer_value(json));
+		return 0;
+	case JSON_REAL:
+		value_put_real(value, json_real_value(json));
+		return 0;
+	case JSON_STRING:
+		value_put_string(value, json_string_value(json), json_string_length(json));
+		return 0;
+	case JSON_ARRAY: {
+		size_t count = json_array_size(json);
+		value_put_list(value, (uint32_t)count);
+		int result = 0;
+		for (size_t i = 0; i < count && result == 0; i++)
+			result = convert(value, json_array_get(json, i), depth + 1);
+		return result;
+	}
+	case JSON_OBJECT: {
+		const char *key;
+		json_t *item;
+		int result = 0;
+		value_put_map(value, (uint32_t)json_object_size(json));
+		json_object_foreach(json, key, item)
+		{
+			value_put_text(value, key);
+			result = convert(value, item, depth + 1);
+			if (result < 0)
+				break;
+		}
+		return result;
+	}
+	}
+	return -EINVAL;
+}
+
+int json_parse(struct buffer *value, const void *text, size_t size, char *error, size_t room)
+{
+	json_error_t problem;
+	json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+	if (!json) {
+		snprintf(error, room, "not JSON: %s at byte %d", problem.text, problem.position);
+		return -EINVAL;
+	}
+	size_t before = value->size;
+	int result = convert(value, json, 0);
+	json_decref(json);
+	if (result < 0) {
+		value->size = before;
+		snprintf(error, room, "JSON nested deeper than %d levels", VALUE_DEPTH_MAX);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* The length of the UTF-8 sequence at text, 0 where there is none (RFC 3629). */
+static size_t utf8_length(const uint8_t *text, size_t size)
+{
+	uint8_t first = text[0];
+	size_t length = first < 0x80             ? 1
+		: first >= 0xc2 && first <= 0xdf ? 2
+		: first >= 0xe0 && first <= 0xef ? 3
+		: first >= 0xf0 && first <= 0xf4 ? 4
+						 : 0;
+	if (!length || length > size)
+		return 0;
+	for (size_t i = 1; i < length; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	bool overlong = (first == 0xe0 && text[1] < 0xa0) || (first == 0xf0 && text[1] < 0x90);
+	bool beyond = (first == 0xed && text[1] > 0x9f) || (first == 0xf4 && text[1] > 0x8f);
+	return overlong || beyond ? 0 : length;
+}
+
+static void put_escaped(struct buffer *text, uint8_t byte)
+{
+	switch (byte) {
+	case '"':
+		buffer_put(text, "\\\"", 2);
+		break;
+	case '\\':
+		buffer_put(text, "\\\\", 2);
+		break;
+	case '\n':
+		buffer_put(text, "\\n", 2);
+		break;
+	default:
+		buffer_printf(text, "\\u%04x", byte);
+	}
+}
+
+void json_put_string(struct buffer *text, const void *bytes, size_t size)
+{
+	const uint8_t *at = bytes, *end = at + size;
+	buffer_put_byte(text, '"');
+	while (at < end) {
+		const uint8_t *plain = at;
+		while (at < end && *at >= 0x20 && *at < 0x7f && *at != '"' && *at != '\\')
+			at++;
+		buffer_put(text, plain, (size_t)(at - plain));
+		if (at == end)
+			break;
+		if (*at < 0x80) {
+			put_escaped(text, *at++);
+			continue;
+		}
+		size_t length = utf8_length(at, (size_t)(end - at));
+		if (length)
+			buffer_put(text, at, length);
+		else
+			buffer_put(text, "\xef\xbf\xbd", 3);
+		at += length ? length : 1;
+	}
+	buffer_put_byte(text, '"');
+}
+
+void json_put_text(struct buffer *text, const char *string)
+{
+	json_put_string(text, string, strlen(string));
+}
+
+void json_put_integer(struct buffer *text, int64_t integer)
+{
+	char digits[24], *end = digits + sizeof(digits), *at = end;
+	uint64_t rest = integer < 0 ? 0 - (uint64_t)integer : (uint64_t)integer;
+	do {
+		*--at = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest);
+	if (integer < 0)
+		*--at = '-';
+	buffer_put(text, at, (size_t)(end - at));
+}
+
+/* Values with few decimals, which is nearly all of them: exact by the division's rounding. */
+static bool put_short_real(struct buffer *text, double real)
+{
+	static const double scales[] = { 1, 10, 100, 1000, 10000 };
+	for (size_t i = 0; i < sizeof(scales) / sizeof(*scales); i++) {
+		double scaled = real * scales[i];
+		if (fabs(scaled) > 1e11)
+			return false;
+		double whole = nearbyint(scaled);
+		if (whole / scales[i] != real)
+			continue;
+		int64_t integer = (int64_t)whole, scale = (int64_t)scales[i];
+		if (real < 0 || (real == 0 && signbit(real)))
+			buffer_put_byte(text, '-');
+		integer = integer < 0 ? -integer : integer;
+		json_put_integer(text, integer / scale);
+		char decimals[8] = ".";
+		int64_t rest = integer % scale;
+		for (size_t d = i; d > 0; d--) {
+			decimals[d] = (char)('0' + rest % 10);
+			rest /= 10;
+		}
+		buffer_put(text, i ? decimals : ".0", i ? i + 1 : 2);
+		return true;
+	}
+	return false;
+}
+
+void json_put_real(struct buffer *text, double real)
+{
+	if (put_short_real(text, real))
+		return;
+	char digits[40];
+	for (int precision = 15; precision <= 17; precision++) {
+		snprintf(digits, sizeof(digits), "%.*g", precision, real);
+		if (strtod(digits, NULL) == real)
+			break;
+	}
+	buffer_put_text(text, digits);
+	if (!strpbrk(digits, ".e"))
+		buffer_put(text, ".0", 2);
+}
+
+static int print_items(
+	struct buffer *text, struct value_reader *reader, const struct value *value, int depth);
+
+static int print(struct buffer *text, struct value_reader *reader, int depth)
+{
+	struct value value;
+	if (depth > VALUE_DEPTH_MAX || !value_next(reader, &value))
+		return -EINVAL;
+	switch (value.type) {
+	case VALUE_NULL:
+		buffer_put(text, "null", 4);
+		return 0;
+	case VALUE_FALSE:
+		buffer_put(text, "false", 5);
+		return 0;
+	case VALUE_TRUE:
+		buffer_put(text, "true", 4);
+		return 0;
+	case VALUE_INTEGER:
+		json_put_integer(text, value.integer);
+		return 0;
+	case VALUE_REAL:
+		if (!isfinite(value.real))
+			return -EDOM;
+		json_put_real(text, value.real);
+		return 0;
+	case VALUE_STRING:
+		json_put_string(text, value.text, value.size);
+		return 0;
+	case VALUE_LIST:
+	case VALUE_MAP:
+		return print_items(text, reader, &value, depth);
+	}
+	return -EINVAL;
+}
+
+static int print_items(
+	struct buffer *text, struct value_reader *reader, const struct value *value, int depth)
+{
+	bool map = value->type == VALUE_MAP;
+	buffer_put_byte(text, map ? '{' : '[');
+	for (size_t i = 0; i < value->size; i++) {
+		struct value key;
+		if (i)
+			buffer_put_byte(text, ',');
+		if (map) {
+			if (!value_next(reader, &key) || key.type != VALUE_STRING)
+				return -EINVAL;
+			json_put_string(text, key.text, key.size);
+			buffer_put_byte(text, ':');
+		}
+		int result = print(text, reader, depth + 1);
+		if (result < 0)
+			return result;
+	}
+	buffer_put_byte(text, map ? '}' : ']');
+	return 0;
+}
+
+int json_print(struct buffer *text, struct value_reader *reader)
+{
+	return print(text, reader, 0);
+}
+
+int json_print_value(struct buffer *text, const void *data, size_t size)
+{
+	struct value_reader reader = value_reader(data, size);
+	return json_print(text, &reader);
+}
