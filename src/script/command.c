@@ -38,8 +38,7 @@ static void push_command(lua_State *L, const struct command *command)
 	push_optional(L, "id", command->id);
 	push_optional(L, "method", command->method);
 	if (command->raw) {
-		lua_pushlstring(
-			L, (const char *)command->payload.data, command->payload.size);
+		lua_pushlstring(L, (const char *)command->payload.data, command->payload.size);
 		lua_setfield(L, -2, "raw");
 		return;
 	}
@@ -91,20 +90,21 @@ static void check_key(lua_State *L, int index, size_t count, bool more)
 		lua_Integer item = lua_tointeger(L, index);
 		if (item >= 1 && (uint64_t)item <= count)
 			return;
-		sandbox_fail(L, "the list has holes: item %lld, but none behind %zu", (long long)item,
-			count);
+		sandbox_fail(L, "the list has holes: item %lld, but none behind %zu",
+			(long long)item, count);
 	}
 	const char *key = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "?";
 	if (more && strcmp(key, "more") == 0)
 		return;
 	if (count == 0)
-		sandbox_fail(L, "gives one request with '%.40s': put it into a list, "
-				"'{ { %.40s = ... } }'", key, key);
+		sandbox_fail(L,
+			"gives one request with '%.40s': put it into a list, "
+			"'{ { %.40s = ... } }'",
+			key, key);
 	sandbox_fail(L, "unknown '%.40s' beside the list", key);
 }
 
-static void put_requests(
-	lua_State *L, int index, struct buffer *list, const char *what, bool more)
+static void put_requests(lua_State *L, int index, struct buffer *list, const char *what, bool more)
 {
 	size_t count = lua_rawlen(L, index);
 	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
@@ -140,8 +140,8 @@ static bool take_more(lua_State *L, int index)
 
 static void refuse(lua_State *L, struct job *job, int index)
 {
-	const char *why = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) :
-							      "the script gave no reason";
+	const char *why = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index)
+							    : "the script gave no reason";
 	*job->error = (struct script_error){ 0 };
 	snprintf(job->error->text, sizeof(job->error->text), "%s", why);
 	for (char *at = job->error->text; *at; at++)
@@ -192,9 +192,11 @@ int script_encode(struct script_device *device, const struct command *command,
 static void take_raw(lua_State *L, struct job *job, int index)
 {
 	if (!job->command->raw)
-		sandbox_fail(L, "raw answers a command of bytes; this one is JSON: give code and data");
+		sandbox_fail(
+			L, "raw answers a command of bytes; this one is JSON: give code and data");
 	if (lua_type(L, index) != LUA_TSTRING)
-		sandbox_fail(L, "raw is a %s: it is to be a string of bytes", luaL_typename(L, index));
+		sandbox_fail(
+			L, "raw is a %s: it is to be a string of bytes", luaL_typename(L, index));
 	size_t size;
 	const char *bytes = lua_tolstring(L, index, &size);
 	job->reply->raw = true;
@@ -224,11 +226,11 @@ static void take_reply(lua_State *L, struct job *job, int index)
 			take_code(L, job, value);
 		} else if (strcmp(key, "data") == 0) {
 			json = true;
-			values_put(L, value, &job->reply->data, SCRIPT_RESULT_MAX, VALUES_MAP,
-				"data");
+			values_put(
+				L, value, &job->reply->data, SCRIPT_RESULT_MAX, VALUES_MAP, "data");
 		} else {
-			sandbox_fail(L, "unknown '%.40s' in the reply: it has raw, or code and data",
-				key);
+			sandbox_fail(L,
+				"unknown '%.40s' in the reply: it has raw, or code and data", key);
 		}
 	}
 	if (json && job->command->raw)

@@ -33,8 +33,7 @@ static struct report *add(struct reports *reports, const struct reading *reading
 	enum report_kind kind, const void *data, size_t size)
 {
 	const struct poll *poll = &reading->plan->polls[reading->poll];
-	struct report *report =
-		report_create(reading->device, kind, &reading->stamp, data, size);
+	struct report *report = report_create(reading->device, kind, &reading->stamp, data, size);
 	report->replaces = poll->period_us == 0 ? reading->poll + 1 : 0;
 	reports->items = must_realloc(
 		reports->items, (reports->count + 1) * sizeof(struct report *));
@@ -48,8 +47,8 @@ static struct report *add(struct reports *reports, const struct reading *reading
 static void check_name(lua_State *L, const char *what, const char *name, size_t size, size_t most)
 {
 	if (!size || size > most)
-		sandbox_fail(L, "%s name '%.40s' has %zu bytes: an identifier has 1 to %zu", what, name,
-			size, most);
+		sandbox_fail(L, "%s name '%.40s' has %zu bytes: an identifier has 1 to %zu", what,
+			name, size, most);
 	for (size_t i = 0; i < size; i++) {
 		unsigned char byte = (unsigned char)name[i];
 		if (byte <= ' ' || byte >= 0x7f || strchr("\"\\/#+?", byte))
@@ -139,8 +138,8 @@ static unsigned scan(lua_State *L, int index)
 	return found;
 }
 
-static void take_map(lua_State *L, struct decoding *job, int index, enum report_kind kind,
-	const char *key)
+static void take_map(
+	lua_State *L, struct decoding *job, int index, enum report_kind kind, const char *key)
 {
 	struct buffer *value = &sandbox_of(L)->value;
 	buffer_clear(value);
@@ -154,8 +153,8 @@ static void take_map(lua_State *L, struct decoding *job, int index, enum report_
 	struct value_reader reader = value_reader(value->data, value->size);
 	value_next(&reader, &map);
 	if (kind == REPORT_ATTRIBUTES && map.size > ATTRIBUTES_MAX)
-		sandbox_fail(L, "%zu attributes: a message takes at most %d", map.size,
-			ATTRIBUTES_MAX);
+		sandbox_fail(
+			L, "%zu attributes: a message takes at most %d", map.size, ATTRIBUTES_MAX);
 	if (map.size || kind == REPORT_EVENT)
 		add(job->reports, job->reading, kind, value->data, value->size);
 	lua_pop(L, 1);
@@ -208,8 +207,9 @@ static void take_result(lua_State *L, struct decoding *job, int index)
 		take_event(L, job, index);
 		break;
 	default:
-		sandbox_fail(L, "a result has one of points, raw, event (with values) and "
-				"attributes: return a list of results for more");
+		sandbox_fail(L,
+			"a result has one of points, raw, event (with values) and "
+			"attributes: return a list of results for more");
 	}
 }
 
@@ -218,7 +218,8 @@ static void take_results(lua_State *L, struct decoding *job, int index)
 	if (lua_isnil(L, index))
 		return;
 	if (lua_type(L, index) != LUA_TTABLE)
-		sandbox_fail(L, "gives a %s: it is to give a table or nil", luaL_typename(L, index));
+		sandbox_fail(
+			L, "gives a %s: it is to give a table or nil", luaL_typename(L, index));
 	size_t count = lua_rawlen(L, index);
 	if (!count) {
 		take_result(L, job, index);

@@ -83,8 +83,8 @@ static int get_field(lua_State *L)
 	else if (strcmp(key, "name") == 0)
 		lua_pushstring(L, device->conf->name);
 	else
-		return luaL_error(L,
-			"device.%s is not there: a device has name, parameters and state", key);
+		return luaL_error(
+			L, "device.%s is not there: a device has name, parameters and state", key);
 	return 1;
 }
 
@@ -95,7 +95,8 @@ static int set_field(lua_State *L)
 	if (strcmp(key, "state") != 0)
 		return luaL_error(L, "cannot change device.%s: keep it in device.state", key);
 	if (lua_type(L, 3) != LUA_TTABLE)
-		return luaL_error(L, "device.state is to be a table, not a %s", luaL_typename(L, 3));
+		return luaL_error(
+			L, "device.state is to be a table, not a %s", luaL_typename(L, 3));
 	lua_settop(L, 3);
 	lua_setiuservalue(L, 1, STATE);
 	return 0;

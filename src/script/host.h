@@ -13,13 +13,7 @@
 #define SCRIPT_REPORTS_MAX 256
 #define SCRIPT_REQUESTS_MAX 256
 
-enum script_function {
-	SCRIPT_POLLS,
-	SCRIPT_DECODE,
-	SCRIPT_ENCODE,
-	SCRIPT_REPLY,
-	SCRIPT_FUNCTIONS
-};
+enum script_function { SCRIPT_POLLS, SCRIPT_DECODE, SCRIPT_ENCODE, SCRIPT_REPLY, SCRIPT_FUNCTIONS };
 
 /* A file's source, run: the state and what it returned. */
 struct program {
@@ -47,15 +41,14 @@ struct script_device {
 };
 
 /* Runs the script's source in a state of its own.  0, or -errno with the error. */
-int program_load(
-	struct program *program, const struct script *script, struct script_error *error);
+int program_load(struct program *program, const struct script *script, struct script_error *error);
 
 /*
  * Calls body in the script's state for the device.  Whatever fails in it leaves device.state as it
  * was before the call; where memory stays full, the script is run afresh.
  */
-int device_run(struct script_device *device, lua_CFunction body, void *job,
-	struct script_error *error);
+int device_run(
+	struct script_device *device, lua_CFunction body, void *job, struct script_error *error);
 /* Within body: pushes the function; errors are about it from then on.  False: the script has none. */
 bool device_push_function(struct script_device *device, enum script_function function);
 /* Within body: pushes the script's `device`. */

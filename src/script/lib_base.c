@@ -77,14 +77,14 @@ static lua_Integer list_length(lua_State *L, int index)
 
 static uint64_t price_concat(lua_State *L)
 {
-	return span(argument(L, 3, 1), lua_isnoneornil(L, 4) ? list_length(L, 1) :
-							       argument(L, 4, 0));
+	return span(
+		argument(L, 3, 1), lua_isnoneornil(L, 4) ? list_length(L, 1) : argument(L, 4, 0));
 }
 
 static uint64_t price_spread(lua_State *L)
 {
-	return span(argument(L, 2, 1), lua_isnoneornil(L, 3) ? list_length(L, 1) :
-							       argument(L, 3, 0));
+	return span(
+		argument(L, 2, 1), lua_isnoneornil(L, 3) ? list_length(L, 1) : argument(L, 3, 0));
 }
 
 static uint64_t price_insert(lua_State *L)

@@ -54,8 +54,8 @@ static int unhex(lua_State *L)
 			continue;
 		int high = digit_of(text[i]), low = i + 1 < size ? digit_of(text[i + 1]) : -1;
 		if (high < 0 || low < 0)
-			return luaL_error(L, "unhex: no pair of hexadecimal digits at place %d",
-				(int)i + 1);
+			return luaL_error(
+				L, "unhex: no pair of hexadecimal digits at place %d", (int)i + 1);
 		luaL_addchar(&buffer, (char)(high << 4 | low));
 		i++;
 	}
@@ -74,8 +74,7 @@ static int bcd(lua_State *L)
 		int high = (unsigned char)bytes[i] >> 4, low = bytes[i] & 15;
 		if (high > 9 || low > 9)
 			return luaL_error(L, "bcd: byte %d is 0x%c%c: no two decimal digits",
-				(int)i + 1, "0123456789abcdef"[high],
-				"0123456789abcdef"[low]);
+				(int)i + 1, "0123456789abcdef"[high], "0123456789abcdef"[low]);
 		number = number * 100 + high * 10 + low;
 	}
 	lua_pushinteger(L, number);
@@ -114,7 +113,8 @@ static int reorder(lua_State *L)
 	}
 	luaL_argcheck(L, seen == (1u << width) - 1, 2, "each letter is to stand there once");
 	if (size % width)
-		return luaL_error(L, "reorder: %d bytes are no multiple of %d", (int)size, (int)width);
+		return luaL_error(
+			L, "reorder: %d bytes are no multiple of %d", (int)size, (int)width);
 	sandbox_charge(L, size / BYTES_PER_STEP);
 	luaL_Buffer buffer;
 	luaL_buffinit(L, &buffer);

@@ -23,10 +23,10 @@ static int rep(lua_State *L)
 		return 1;
 	}
 	if (size > SANDBOX_STRING_MAX || between_size > SANDBOX_STRING_MAX ||
-		(size + between_size && count > SANDBOX_STRING_MAX / (lua_Integer)(size +
-								       between_size)))
-		return luaL_error(L, "rep: the result would be longer than %d bytes",
-			SANDBOX_STRING_MAX);
+		(size + between_size &&
+			count > SANDBOX_STRING_MAX / (lua_Integer)(size + between_size)))
+		return luaL_error(
+			L, "rep: the result would be longer than %d bytes", SANDBOX_STRING_MAX);
 	sandbox_charge(L, (uint64_t)count * (size + between_size) / BYTES_PER_STEP);
 	if (!(size + between_size))
 		count = 1;
@@ -42,11 +42,12 @@ static int rep(lua_State *L)
 }
 
 /* Where what stands in text from begin on, or NULL; charges for the bytes looked at. */
-static const char *search(lua_State *L, const char *begin, const char *end, const char *what,
-	size_t size)
+static const char *search(
+	lua_State *L, const char *begin, const char *end, const char *what, size_t size)
 {
 	const char *found = memmem(begin, (size_t)(end - begin), what, size);
-	sandbox_charge(L, (size_t)((found ? found : end) - begin) / BYTES_PER_STEP + size / BYTES_PER_STEP);
+	sandbox_charge(L,
+		(size_t)((found ? found : end) - begin) / BYTES_PER_STEP + size / BYTES_PER_STEP);
 	return found;
 }
 
@@ -133,8 +134,8 @@ static int ends(lua_State *L)
 	const char *text = luaL_checklstring(L, 1, &size);
 	const char *what = luaL_checklstring(L, 2, &what_size);
 	sandbox_charge(L, what_size / BYTES_PER_STEP);
-	lua_pushboolean(L,
-		what_size <= size && memcmp(text + size - what_size, what, what_size) == 0);
+	lua_pushboolean(
+		L, what_size <= size && memcmp(text + size - what_size, what, what_size) == 0);
 	return 1;
 }
 
@@ -145,7 +146,10 @@ static bool less(lua_State *L, int function)
 {
 	bool before;
 	if (lua_isnil(L, function)) {
-		sandbox_charge(L, 2 + (lua_type(L, -1) == LUA_TSTRING ? lua_rawlen(L, -1) / BYTES_PER_STEP : 0));
+		sandbox_charge(L,
+			2 +
+				(lua_type(L, -1) == LUA_TSTRING ? lua_rawlen(L, -1) / BYTES_PER_STEP
+								: 0));
 		before = lua_compare(L, -1, -2, LUA_OPLT);
 		lua_pop(L, 2);
 		return before;
@@ -161,8 +165,8 @@ static bool less(lua_State *L, int function)
 }
 
 /* Merges from[low, middle) and from[middle, high) into to[low, high); tables at their indexes. */
-static void merge(lua_State *L, int from, int to, lua_Integer low, lua_Integer middle,
-	lua_Integer high)
+static void merge(
+	lua_State *L, int from, int to, lua_Integer low, lua_Integer middle, lua_Integer high)
 {
 	lua_Integer left = low, right = middle;
 	for (lua_Integer at = low; at < high; at++) {

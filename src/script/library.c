@@ -136,9 +136,9 @@ static void add(lua_State *L, int original, const struct library_function *funct
 			lua_getfield(L, original, functions->name);
 		else
 			lua_pushnil(L);
-		lua_CFunction outer = functions->function ? functions->function :
-			functions->price		  ? charged :
-							    NULL;
+		lua_CFunction outer = functions->function ? functions->function
+			: functions->price                ? charged
+							  : NULL;
 		if (outer) {
 			lua_pushlightuserdata(L, (void *)functions);
 			lua_pushcclosure(L, outer, 2);

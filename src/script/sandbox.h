@@ -67,8 +67,7 @@ void sandbox_destroy(struct sandbox *sandbox);
  * Calls body(L) with the job as a light userdata at index 1, under a new budget.  0, or -EINVAL with
  * the error in one line; error->budget where a limit ended it.  The stack is empty afterwards.
  */
-int sandbox_run(
-	struct sandbox *sandbox, lua_CFunction body, void *job, struct script_error *error);
+int sandbox_run(struct sandbox *sandbox, lua_CFunction body, void *job, struct script_error *error);
 /* Pushes the function of a source text, or raises a syntax error.  Within a run. */
 void sandbox_load(lua_State *L, const char *text, size_t size);
 /* Collects all garbage; whether enough is free then for the state to be of use. */

@@ -97,15 +97,18 @@ static void take_pair(lua_State *L, struct program *program)
 	struct sandbox *box = program->box;
 	box->line = line_of(L, -1);
 	if (lua_type(L, -2) != LUA_TSTRING)
-		sandbox_fail(L, "the file returns a list: it is to return named things, as in "
-				"'return { decode = function(reading, device) ... end }'");
+		sandbox_fail(L,
+			"the file returns a list: it is to return named things, as in "
+			"'return { decode = function(reading, device) ... end }'");
 	const char *key = lua_tostring(L, -2);
 	int i = 0;
 	while (i < SCRIPT_FUNCTIONS && strcmp(known[i].key, key) != 0)
 		i++;
 	if (i == SCRIPT_FUNCTIONS)
-		sandbox_fail(L, "the file returns an unknown '%s': it may have polls, decode, "
-				"encode and reply", key);
+		sandbox_fail(L,
+			"the file returns an unknown '%s': it may have polls, decode, "
+			"encode and reply",
+			key);
 	int type = lua_type(L, -1);
 	if (type != LUA_TFUNCTION && !(known[i].data && type == LUA_TTABLE))
 		sandbox_fail(L, "'%s' is a %s: it is to be a function%s", key,
@@ -128,8 +131,9 @@ static int load(lua_State *L)
 	lua_call(L, 0, 1);
 	box->loading = false;
 	if (lua_type(L, -1) != LUA_TTABLE)
-		sandbox_fail(L, "the file returns %s%s: it is to end in 'return { decode = "
-				"function(reading, device) ... end }'",
+		sandbox_fail(L,
+			"the file returns %s%s: it is to end in 'return { decode = "
+			"function(reading, device) ... end }'",
 			lua_isnil(L, -1) ? "" : "a ",
 			lua_isnil(L, -1) ? "nothing" : luaL_typename(L, -1));
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
