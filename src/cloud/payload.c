@@ -34,12 +34,12 @@ static int refuse(struct payload *payload, const char *format, ...)
 struct form {
 	const char *field; /* in params, that holds the items */
 	bool timed;
-	size_t items_max;
+	uint32_t items_max; /* in one message */
 };
 
 static const struct form forms[] = {
-	[REPORT_POINTS] = { "measurepoints", true, SIZE_MAX },
-	[REPORT_EVENT] = { "events", true, SIZE_MAX },
+	[REPORT_POINTS] = { "measurepoints", true, UINT32_MAX },
+	[REPORT_EVENT] = { "events", true, UINT32_MAX },
 	[REPORT_ATTRIBUTES] = { "attributes", false, ATTRIBUTES_MAX },
 };
 
@@ -120,7 +120,9 @@ static int put_items(
 	buffer_put_text(body, form->field);
 	buffer_put_text(body, "\":{");
 	uint32_t item = 0, end = draft->to ? draft->to : (uint32_t)map.size;
-	for (; item < end && item - draft->from < form->items_max; item++) {
+	if (end - draft->from > form->items_max)
+		end = draft->from + form->items_max;
+	for (; item < end; item++) {
 		if (!value_next(&reader, &key))
 			return refuse(payload, "the report is damaged");
 		if (item < draft->from) {
