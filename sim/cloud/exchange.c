@@ -254,23 +254,27 @@ static void violated(struct exchanges *exchanges, const struct packet *packet,
 	exchanges->listener.violated(exchanges->listener.context, packet, violation, text);
 }
 
-static void check_message(
-	struct exchanges *exchanges, struct peer *peer, const struct packet *packet, bool late)
+static void check_message(struct exchanges *exchanges, struct peer *peer,
+	const struct packet *packet, enum peer_verdict verdict, bool late)
 {
 	int64_t now_us = loop_now(exchanges->loop);
 	char text[80];
 	if (packet->type != PACKET_CON)
 		violated(
 			exchanges, packet, VIOLATION_CONFIRMABLE, "the request is not confirmable");
+	if (exchanges->answer.begins)
+		peer_begin(peer);
+	else if (verdict == MESSAGE_REUSED)
+		violated(exchanges, packet, VIOLATION_MESSAGE_ID,
+			"its message id was another message's less than 247 s ago");
 	if (peer_token_used(peer, packet->token, packet->token_size, now_us))
 		violated(exchanges, packet, VIOLATION_REQUEST_TOKEN,
 			"its token is that of one of the last requests");
-	if (!exchanges->lossy && !late && now_us < peer->waits_until_us) {
-		snprintf(text, sizeof(text),
-			"the one before waits for its answer for another %lld ms",
-			(long long)((peer->waits_until_us - now_us) / USEC_PER_MSEC));
-		violated(exchanges, packet, VIOLATION_IN_FLIGHT, text);
-	}
+	if (exchanges->lossy || late || exchanges->answer.begins || now_us >= peer->waits_until_us)
+		return;
+	snprintf(text, sizeof(text), "the one before waits for its answer for another %lld ms",
+		(long long)((peer->waits_until_us - now_us) / USEC_PER_MSEC));
+	violated(exchanges, packet, VIOLATION_IN_FLIGHT, text);
 }
 
 static void answer_again(
@@ -296,19 +300,16 @@ static void process(struct exchanges *exchanges, const struct request *request,
 		answer_again(exchanges, peer, request);
 		return;
 	}
-	if (verdict == MESSAGE_REUSED)
-		violated(exchanges, packet, VIOLATION_MESSAGE_ID,
-			"its message id was another message's less than 247 s ago");
-	check_message(exchanges, peer, packet, late);
 	exchanges->counts.requests++;
 	struct answer *answer = &exchanges->answer;
 	answer->code = CODE_SERVER_ERROR;
-	answer->silent = false;
+	answer->silent = answer->begins = false;
 	answer->unsure[0] = answer->unsure[1] = NULL;
 	buffer_clear(&answer->payload);
 	buffer_clear(&answer->notice);
 	buffer_clear(&answer->command);
 	exchanges->listener.request(exchanges->listener.context, packet, late, answer);
+	check_message(exchanges, peer, packet, verdict, late);
 	send_answer(exchanges, peer, request);
 }
 

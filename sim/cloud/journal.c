@@ -131,10 +131,13 @@ void journal_violation(struct journal *journal, struct device *device, enum viol
 	journal->stats.by_kind[violation]++;
 	if (device)
 		device->violations++;
-	if (log_limit_pass(&journal->limit, loop_now(journal->loop), &held))
-		log_warning("%s: violation %s: %s%s%s (%llu more were not printed)",
-			device ? device->name : "a stranger", name, topic ? topic : "",
-			topic ? ": " : "", text, (unsigned long long)held);
+	if (log_limit_pass(&journal->limit, loop_now(journal->loop), &held)) {
+		if (held)
+			log_warning("cloud: %llu more violations were not printed",
+				(unsigned long long)held);
+		log_warning("%s: violation %s: %s%s%s", device ? device->name : "a stranger", name,
+			topic ? topic : "", topic ? ": " : "", text);
+	}
 	struct buffer *line = journal_begin(journal, "violation", device);
 	buffer_printf(line, ",\"kind\":\"%s\"", name);
 	if (topic) {

@@ -11,7 +11,7 @@
 
 struct recent {
 	int64_t at_us; /* 0: empty */
-	uint32_t hash;
+	uint32_t hash, era;
 	uint16_t message_id;
 };
 
@@ -159,6 +159,12 @@ static void grow_recents(struct peer *peer)
 	free(old);
 }
 
+void peer_begin(struct peer *peer)
+{
+	peer->era++;
+	memset(peer->tokens, 0, sizeof(peer->tokens));
+}
+
 enum peer_verdict peer_judge(struct peer *peer, uint16_t message_id, const uint8_t *datagram,
 	size_t size, int64_t now_us)
 {
@@ -172,8 +178,9 @@ enum peer_verdict peer_judge(struct peer *peer, uint16_t message_id, const uint8
 		grow_recents(peer);
 		recent = recent_of(peer, message_id);
 	}
-	*recent = (struct recent){ now_us ? now_us : 1, hash, message_id };
-	return known ? MESSAGE_REUSED : MESSAGE_NEW;
+	bool reused = known && recent->era == peer->era;
+	*recent = (struct recent){ now_us ? now_us : 1, hash, peer->era, message_id };
+	return reused ? MESSAGE_REUSED : MESSAGE_NEW;
 }
 
 struct kept *peer_keep(struct peer *peer, uint16_t message_id)

@@ -33,7 +33,7 @@ struct peer {
 	int64_t seen_us;
 	int64_t waits_until_us; /* before that its last request cannot have been answered */
 	struct recent *recents; /* by the low bits of the message id; grows with the traffic */
-	uint32_t room;
+	uint32_t room, era; /* era: counts the times that a client began here */
 	struct kept answers[PEER_ANSWERS];
 	struct used_token tokens[PEER_ANSWERS];
 	unsigned token_at;
@@ -55,6 +55,8 @@ struct peer *peers_get(struct peers *peers, const struct address *address, int64
 void peers_sweep(struct peers *peers, int64_t now_us);
 void peers_forget(struct peers *peers);
 
+/* A program that begins may have got the port of one that ended: what came before is another's. */
+void peer_begin(struct peer *peer);
 /* Judges a message and remembers it. */
 enum peer_verdict peer_judge(struct peer *peer, uint16_t message_id, const uint8_t *datagram,
 	size_t size, int64_t now_us);

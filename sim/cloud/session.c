@@ -52,6 +52,7 @@ static void give_token(struct call *call, int64_t lifetime)
 		buffer_printf(line, ",\"lifetime\":%lld", (long long)lifetime);
 		journal_end(call->sim->journal);
 	}
+	call->answer->begins = true;
 	call_answer(call, CODE_CHANGED);
 	buffer_printf(&call->answer->payload, "{\"token\":\"%s\"}", device->token);
 	commands_announce(call);
@@ -132,7 +133,8 @@ static bool admit_other_token(struct call *call, struct bytes token)
 {
 	struct device *device = call->device;
 	if (device_had_token(device, token)) {
-		if (!device->token[0] || !device->token_used || call->late)
+		if (!device->token[0] || !device->token_used || call->late ||
+			call->sim->settings.lossy)
 			return turn_away(call);
 		return refuse(call, VIOLATION_OLD_TOKEN,
 			"signed with an old token after the new one was in use");
@@ -154,7 +156,7 @@ static bool admit_sequence(struct call *call, int64_t n)
 		return refuse(call, VIOLATION_SEQUENCE_START, text);
 	}
 	if (n <= device->sequence) {
-		if (call->late)
+		if (lossy)
 			return turn_away(call);
 		snprintf(text, sizeof(text), "sequence %lld after %lld", (long long)n,
 			(long long)device->sequence);
