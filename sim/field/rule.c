@@ -37,16 +37,15 @@ int rule_parse(const char *word)
 double rule_value(const struct rule *rule, uint32_t item, int64_t start_us, int64_t now_us)
 {
 	int64_t since = now_us - start_us;
-	int64_t periods = since / rule->period_us;
 	switch (rule->kind) {
 	case RULE_COUNTER:
-		return rule->base + rule->step * (double)periods;
+		return rule->base + rule->step * (double)(since / rule->period_us);
 	case RULE_SINE: {
 		double turns = (double)since / (double)rule->period_us + item / 3.0;
 		return rule->base + rule->amplitude * sin(2 * M_PI * turns);
 	}
 	case RULE_TOGGLE:
-		return (double)((periods + item) & 1);
+		return (double)((since / rule->period_us + item) & 1);
 	case RULE_CLOCK:
 		return (double)(now_us / rule->period_us);
 	case RULE_FIXED:
