@@ -18,10 +18,11 @@ class Refused(Exception):
 class FieldSim:
     """One simulation. "DIR" in an argument stands for its directory."""
 
-    def __init__(self, *arguments, description=None):
+    def __init__(self, *arguments, description=None, transcript=True):
         self.dir = tempfile.mkdtemp(prefix="field-sim-")
-        command = [PROGRAM, "--socket", self.path("control"), "--port-file", self.path("ports"),
-                   "--transcript", self.path("transcript")]
+        command = [PROGRAM, "--socket", self.path("control"), "--port-file", self.path("ports")]
+        if transcript:
+            command += ["--transcript", self.path("transcript")]
         if description is not None:
             with open(self.path("description.json"), "w", encoding="utf-8") as file:
                 file.write(json.dumps(description).replace("DIR", self.dir))
