@@ -48,7 +48,7 @@ struct bus {
 	uint8_t machine; /* enum bus_state */
 	uint8_t in_flight_max, in_flight;
 	uint8_t echo; /* enum echo_nature */
-	uint8_t urgent_run; /* urgent polls in a row while others were due */
+	uint8_t turns; /* in which polls of several ranks were due */
 	uint8_t told; /* enum bus_told: what the main plane knows of the link */
 	bool tagged; /* answers carry what request they belong to */
 	bool stopping, in_turn;
