@@ -64,6 +64,7 @@ struct bus {
 	int64_t received_us; /* the last bytes came */
 	int64_t sent_us; /* the last bit of ours left, or will have */
 	int64_t noisy_us; /* since when it has not been silent though nobody was asked; 0 */
+	int64_t late_until_us; /* what timed out may be answered until then */
 	uint32_t silence_us; /* that the plugin wants to hear of; 0 none */
 	struct buffer pending; /* received and not yet consumed */
 
