@@ -355,7 +355,8 @@ static void refresh(struct broker *broker, uint32_t device, int64_t wall_ms)
 {
 	struct subject *subject = &broker->subjects[device];
 	int64_t age_ms = wall_ms - subject->sent_ms;
-	if (age_ms >= STATE_REFRESH_MS || age_ms < 0)
+	/* Readings are a little older than what was sent last; far older means a stepped clock. */
+	if (age_ms >= STATE_REFRESH_MS || age_ms <= -STATE_REFRESH_MS)
 		changed(broker, subject);
 }
 
