@@ -307,8 +307,9 @@ static void say_goodbye(struct broker *broker)
 {
 	pump(broker);
 	topic_status(&broker->scratch, broker->conf, "offline", "stopped", now_ms(broker));
-	/* Without acknowledgement: nobody is left who would wait for it. */
-	broker->scratch.qos = 0;
+	/* Nobody waits for its acknowledgement; where too many are awaited it goes without. */
+	if (!connection_ready(broker->connection, 1))
+		broker->scratch.qos = 0;
 	send_scratch(broker);
 }
 
