@@ -69,7 +69,7 @@ static void print_scripts(struct bridge *bridge, struct buffer *json)
 		const struct fleet_script *entry = &bridge->fleet->scripts[i];
 		uint32_t devices = 0, failing = 0;
 		for (uint32_t d = 0; d < bridge->conf->device_count; d++) {
-			const struct device *device = &bridge->fleet->devices[d];
+			const struct member *device = &bridge->fleet->devices[d];
 			if (!device->conf->script_path ||
 				strcmp(device->conf->script_path, entry->path))
 				continue;
@@ -116,9 +116,9 @@ static void run_status(struct bridge *bridge, const struct control_request *requ
 static void print_device(
 	struct bridge *bridge, uint32_t number, const struct answer *field, struct buffer *json)
 {
-	const struct device *device = &bridge->fleet->devices[number];
+	const struct member *device = &bridge->fleet->devices[number];
 	buffer_put_byte(json, '{');
-	device_print(device, json);
+	member_print(device, json);
 	buffer_put_text(json, ",\"bus\":");
 	json_put_text(json, bridge->conf->buses[device->conf->bus].name);
 	buffer_put_text(json, ",\"product_key\":");

@@ -15,7 +15,7 @@
 
 /* ---- the path of a reading ------------------------------------------------------------------ */
 
-static void script_changed(struct bridge *bridge, const struct device *device)
+static void script_changed(struct bridge *bridge, const struct member *device)
 {
 	if (device->script_error)
 		log_warning("device %s: script failed: %s: its points are missing until it works; "
@@ -29,10 +29,10 @@ static void script_changed(struct bridge *bridge, const struct device *device)
 
 static void take_reading(struct bridge *bridge, const struct reading *reading)
 {
-	struct device *device = &bridge->fleet->devices[reading->device];
+	struct member *device = &bridge->fleet->devices[reading->device];
 	struct reports reports;
 	broker_reading(bridge->broker, reading);
-	if (device_decode(device, reading, &reports))
+	if (member_decode(device, reading, &reports))
 		script_changed(bridge, device);
 	for (size_t i = 0; i < reports.count; i++) {
 		broker_report(bridge->broker, reports.items[i]);
@@ -71,7 +71,7 @@ static void take_reply(void *context, const struct command *command, struct repl
 
 static void take_health(struct bridge *bridge, const struct health *health)
 {
-	struct device *device = &bridge->fleet->devices[health->device];
+	struct member *device = &bridge->fleet->devices[health->device];
 	device->health = health->state;
 	device->health_error = health->error;
 	device->health_since = health->stamp;
@@ -294,7 +294,7 @@ void bridge_destroy(struct bridge *bridge)
 	free(bridge);
 }
 
-void bridge_send_plan(struct bridge *bridge, const struct device *device)
+void bridge_send_plan(struct bridge *bridge, const struct member *device)
 {
 	struct plan_change *change = plan_change_create(plan_reference(device->plan));
 	if (!mailbox_put(bridge->to_field, &change->mail))

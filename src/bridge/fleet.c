@@ -59,7 +59,7 @@ struct fleet *fleet_create(const struct conf *conf, struct problems *problems)
 		size_t index = entry ? (size_t)(entry - fleet->scripts) : 0;
 		if (entry && (!entry->script || faulty[index] >= FAULTY_DEVICES_SHOWN))
 			continue;
-		int result = device_init(
+		int result = member_init(
 			&fleet->devices[i], conf, i, entry ? entry->script : NULL, problems);
 		if (result < 0 && entry && ++faulty[index] == FAULTY_DEVICES_SHOWN)
 			problem_error(problems, conf->devices[i].place,
@@ -78,7 +78,7 @@ void fleet_destroy(struct fleet *fleet)
 	if (!fleet)
 		return;
 	for (uint32_t i = 0; i < fleet->conf->device_count; i++)
-		device_finish(&fleet->devices[i]);
+		member_finish(&fleet->devices[i]);
 	for (size_t i = 0; i < fleet->script_count; i++)
 		script_destroy(fleet->scripts[i].script);
 	free(fleet->scripts);
@@ -86,13 +86,13 @@ void fleet_destroy(struct fleet *fleet)
 	free(fleet);
 }
 
-static bool runs(const struct device *device, const struct fleet_script *entry)
+static bool runs(const struct member *device, const struct fleet_script *entry)
 {
 	return device->conf->script_path && strcmp(device->conf->script_path, entry->path) == 0;
 }
 
 int fleet_reload(struct fleet *fleet, size_t number,
-	void (*changed)(struct device *device, void *context), void *context,
+	void (*changed)(struct member *device, void *context), void *context,
 	struct problems *problems)
 {
 	struct fleet_script *entry = &fleet->scripts[number];
@@ -101,21 +101,21 @@ int fleet_reload(struct fleet *fleet, size_t number,
 	if (load(&fresh, entry->path, fleet->conf, problems) < 0)
 		return -EINVAL;
 
-	struct device *made = must_array(count, sizeof(*made));
+	struct member *made = must_array(count, sizeof(*made));
 	int result = 0;
 	for (uint32_t i = 0; i < count && result == 0; i++) {
 		if (runs(&fleet->devices[i], entry))
-			result = device_init(&made[i], fleet->conf, i, fresh, problems);
+			result = member_init(&made[i], fleet->conf, i, fresh, problems);
 	}
 	for (uint32_t i = 0; i < count && result == 0; i++) {
 		if (!runs(&fleet->devices[i], entry))
 			continue;
-		device_swap_script(&fleet->devices[i], &made[i]);
+		member_swap_script(&fleet->devices[i], &made[i]);
 		changed(&fleet->devices[i], context);
 	}
 	/* What was swapped out, or never came in, goes with its script. */
 	for (uint32_t i = 0; i < count; i++)
-		device_finish(&made[i]);
+		member_finish(&made[i]);
 	free(made);
 	if (result == 0) {
 		struct script *old = entry->script;

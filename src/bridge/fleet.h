@@ -3,7 +3,7 @@
 #ifndef EB_BRIDGE_FLEET_H
 #define EB_BRIDGE_FLEET_H
 
-#include "bridge/device.h"
+#include "bridge/member.h"
 #include "core/conf.h"
 
 struct fleet_script {
@@ -16,7 +16,7 @@ struct fleet {
 	const struct conf *conf;
 	struct fleet_script *scripts;
 	size_t script_count;
-	struct device *devices; /* conf->device_count */
+	struct member *devices; /* conf->device_count */
 };
 
 /* Loads every script and plans every device.  NULL where problems has errors. */
@@ -28,7 +28,7 @@ void fleet_destroy(struct fleet *fleet);
  * and changed is called for each device; else the old one goes on and problems says why.
  */
 int fleet_reload(struct fleet *fleet, size_t script,
-	void (*changed)(struct device *device, void *context), void *context,
+	void (*changed)(struct member *device, void *context), void *context,
 	struct problems *problems);
 
 #endif

@@ -27,7 +27,7 @@ static double line_time(
 	return (wire->frame_size + wire->answer_size) * character + gaps;
 }
 
-static void print_polls(const struct device *device, FILE *to)
+static void print_polls(const struct member *device, FILE *to)
 {
 	for (size_t i = 0; i < device->plan->count; i++) {
 		const struct poll *poll = &device->plan->polls[i];
@@ -49,7 +49,7 @@ struct load {
 };
 
 static void add_load(struct load *load, const struct conf_bus *bus, const struct codec *codec,
-	const struct device *device)
+	const struct member *device)
 {
 	load->devices++;
 	for (size_t i = 0; i < device->plan->count; i++) {
@@ -86,7 +86,7 @@ static void print_bus(const struct fleet *fleet, uint32_t number, FILE *to)
 	print_link(bus, to);
 	fprintf(to, ", timeout %u ms\n", bus->timeout_ms);
 	for (uint32_t i = 0; i < conf->device_count; i++) {
-		const struct device *device = &fleet->devices[i];
+		const struct member *device = &fleet->devices[i];
 		if (device->conf->bus != number)
 			continue;
 		add_load(&load, bus, &codec, device);

@@ -60,6 +60,6 @@ void admin_answer(struct bridge *bridge, struct answer *answer);
 void admin_finish(struct bridge *bridge);
 /* Asks the field; the answer comes with this serial.  0 where the field's inbox is full. */
 uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number);
-void bridge_send_plan(struct bridge *bridge, const struct device *device);
+void bridge_send_plan(struct bridge *bridge, const struct member *device);
 
 #endif

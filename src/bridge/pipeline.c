@@ -45,7 +45,7 @@ size_t pipeline_running(const struct pipeline *pipeline)
 	return pipeline->running;
 }
 
-static struct device *device_of(struct pipeline *pipeline, const struct command *command)
+static struct member *device_of(struct pipeline *pipeline, const struct command *command)
 {
 	return &pipeline->setup.fleet->devices[command->device];
 }
@@ -181,7 +181,7 @@ static void default_payload(struct reply *reply, const struct job *job, const ch
 /* Asks the script for the reply; false where it has none to give. */
 static bool script_payload(struct pipeline *pipeline, struct job *job, struct reply *reply)
 {
-	struct device *device = device_of(pipeline, job->command);
+	struct member *device = device_of(pipeline, job->command);
 	struct script_reply given = { .given = false };
 	struct script_error error = { .text = "" };
 	const struct outcome *const *outcomes = (const struct outcome *const *)job->outcomes;
@@ -218,7 +218,7 @@ static void finish(struct pipeline *pipeline, struct job *job)
 static struct order *make_order(struct pipeline *pipeline, const struct job *job,
 	const struct buffer *requests, char *why, size_t room)
 {
-	const struct device *device = device_of(pipeline, job->command);
+	const struct member *device = device_of(pipeline, job->command);
 	const struct conf *conf = conf_of(pipeline);
 	const struct conf_bus *bus = &conf->buses[device->conf->bus];
 	struct problems problems = PROBLEMS_NONE;
@@ -269,7 +269,7 @@ static bool hand_over(struct pipeline *pipeline, struct order *order)
 /* One round: asks the script what to do, and has it done. */
 static void advance(struct pipeline *pipeline, struct job *job)
 {
-	struct device *device = device_of(pipeline, job->command);
+	struct member *device = device_of(pipeline, job->command);
 	struct script_error error = { .text = "" };
 	OWNED_BUFFER requests = BUFFER_EMPTY;
 	char why[REASON_MAX];

@@ -7,7 +7,7 @@
 #include "util/alloc.h"
 #include "util/json.h"
 
-static void plan_changed(struct device *device, void *context)
+static void plan_changed(struct member *device, void *context)
 {
 	struct bridge *bridge = context;
 	bridge_send_plan(bridge, device);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "bridge/device.h"
+#include "bridge/member.h"
 
 #include <errno.h>
 #include <string.h>
@@ -12,10 +12,10 @@
 /* So much of the bytes that a script failed on goes into its error. */
 #define SHOWN_BYTES 64
 
-int device_init(struct device *device, const struct conf *conf, uint32_t number,
+int member_init(struct member *device, const struct conf *conf, uint32_t number,
 	struct script *script, struct problems *problems)
 {
-	*device = (struct device){ .number = number, .conf = &conf->devices[number] };
+	*device = (struct member){ .number = number, .conf = &conf->devices[number] };
 	OWNED_BUFFER declared = BUFFER_EMPTY;
 	if (script) {
 		device->lua = script_device_create(script, device->conf);
@@ -30,14 +30,14 @@ int device_init(struct device *device, const struct conf *conf, uint32_t number,
 		script ? script_path(script) : device->conf->place.file, problems);
 }
 
-void device_finish(struct device *device)
+void member_finish(struct member *device)
 {
 	plan_release(TAKE(device->plan));
 	script_device_destroy(TAKE(device->lua));
 	free(TAKE(device->script_error));
 }
 
-void device_swap_script(struct device *device, struct device *other)
+void member_swap_script(struct member *device, struct member *other)
 {
 	struct script_device *lua = device->lua;
 	struct plan *plan = device->plan;
@@ -68,7 +68,7 @@ static char *error_text(const struct script_error *error, const struct reading *
 	return must_strdup(buffer_text(&text));
 }
 
-bool device_decode(struct device *device, const struct reading *reading, struct reports *reports)
+bool member_decode(struct member *device, const struct reading *reading, struct reports *reports)
 {
 	*reports = (struct reports){ .count = 0 };
 	device->readings++;
@@ -87,7 +87,7 @@ bool device_decode(struct device *device, const struct reading *reading, struct 
 	return !failed_before;
 }
 
-void device_print(const struct device *device, struct buffer *json)
+void member_print(const struct member *device, struct buffer *json)
 {
 	const struct conf_device *conf = device->conf;
 	buffer_put_text(json, "\"name\":");
