@@ -92,8 +92,9 @@ static void copy_text(struct scanner *scanner)
 			break;
 		if (peek(scanner, size) == '\\') {
 			struct scanner inside = *scanner;
-			inside.at += size++;
+			inside.at += size;
 			check_escape(&inside);
+			size += peek(scanner, size + 1) && peek(scanner, size + 1) != '\n';
 		}
 		size++;
 	}
@@ -231,7 +232,7 @@ static void copy_number(struct scanner *scanner)
 
 static void copy_sign(struct scanner *scanner)
 {
-	bool blank = isspace((unsigned char)*scanner->at);
+	bool blank = strchr(" \t\r\n\f", *scanner->at);
 	if (blank || take(scanner, *scanner->at))
 		copy(scanner, 1);
 }
