@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/conf_schema.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -109,7 +110,8 @@ void field_describe(const struct field *field, struct buffer *text)
 	switch (field->kind) {
 	case FIELD_TEXT:
 	case FIELD_SECRET:
-		buffer_printf(text, "a text: %s", form_describe(field->form));
+		buffer_printf(text, "a text of %" PRId64 " to %" PRId64 " bytes: %s", field->min,
+			field->max, form_describe(field->form));
 		break;
 	case FIELD_TEXTS:
 		buffer_printf(text, "an array of texts, each %s", form_describe(field->form));

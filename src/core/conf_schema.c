@@ -49,7 +49,7 @@ static const struct field gateway_fields[] = {
 		CHOICE(struct conf_gateway, log_level),
 		.choices = "error|warning|info|debug",
 		.fallback = "info",
-		.help = "what is logged: this and all that is graver" },
+		.help = "what is logged: this and whatever is graver" },
 	{ .key = NULL },
 };
 
@@ -318,7 +318,8 @@ static const struct field link_fields[] = {
 		AT(struct conf_link, echo),
 		.variants = SERIAL,
 		.fallback = "auto",
-		.help = "the adapter sends our own bytes back: true strips them; auto reports it" },
+		.help = "the adapter sends our own bytes back: true takes them away, false expects none, "
+			"auto finds out" },
 	{ .key = "host",
 		TEXT(struct conf_link, host),
 		HOST_LENGTH,
@@ -478,14 +479,16 @@ static const struct field device_fields[] = {
 };
 
 static const struct field file_fields[] = {
-	{ .key = "gateway", .kind = FIELD_GROUP, .help = "the gateway itself; required" },
+	{ .key = "gateway", .kind = FIELD_GROUP, .help = "the gateway itself, required" },
 	{ .key = "scripts", .kind = FIELD_GROUP, .help = "limits of scripts" },
 	{ .key = "enos",
 		.kind = FIELD_GROUP,
-		.help = "the cloud; required as soon as there is a device" },
+		.otherwise = "none, which is right without devices only",
+		.help = "the cloud" },
 	{ .key = "mqtt",
 		.kind = FIELD_GROUP,
-		.help = "the local broker; without it nothing is echoed, even mqtt = {}; turns it on" },
+		.otherwise = "none: no echo",
+		.help = "the local broker; an empty group is enough" },
 	{ .key = "buses", .kind = FIELD_GROUPS, .help = "the buses, one group each" },
 	{ .key = "devices", .kind = FIELD_GROUPS, .help = "the devices, one group each" },
 	{ .key = NULL },

@@ -216,8 +216,6 @@ int device_run(
 {
 	struct sandbox *box = device->script->program.box;
 	box->context = device;
-	box->activity = NULL;
-	box->line = 0;
 	int result = sandbox_run(box, body, job, error);
 	box->context = NULL;
 	forget_state(device);

@@ -48,19 +48,26 @@ static void note_place(struct sandbox *box)
 	}
 }
 
+/* Takes steps off the budget for memory, at most all of it. */
+static void charge_bytes(struct sandbox *box, size_t bytes)
+{
+	size_t steps = 1 + bytes / ALLOCATION_BYTES_PER_STEP;
+	box->left -= steps < box->limits.instructions ? (int64_t)steps : box->limits.instructions;
+}
+
 static bool may_grow(struct sandbox *box, size_t growth, size_t size, bool string)
 {
 	box->refused = SANDBOX_WITHIN;
 	if (string && size > SANDBOX_STRING_MAX + 64) {
 		box->refused = SANDBOX_STRING;
+	} else if (box->running && box->left < 0) {
+		box->refused = SANDBOX_STEPS;
 	} else if (box->used + growth > (size_t)box->limits.memory_kb * 1024) {
 		box->refused = SANDBOX_MEMORY;
 		/* Lua collects all garbage now and tries again: that must not come for nothing. */
-		box->left -= (int64_t)(box->used / ALLOCATION_BYTES_PER_STEP);
+		charge_bytes(box, box->used);
 	} else if (box->running) {
-		box->left -= 1 + (int64_t)(size / ALLOCATION_BYTES_PER_STEP);
-		if (box->left < 0)
-			box->refused = SANDBOX_STEPS;
+		charge_bytes(box, size);
 	}
 	if (box->refused && box->running)
 		note_place(box);
@@ -129,7 +136,9 @@ void sandbox_charge(lua_State *L, uint64_t steps)
 	struct sandbox *box = sandbox_of(L);
 	if (!box->running)
 		return;
-	int64_t taken = steps > INT32_MAX ? INT32_MAX : (int64_t)steps;
+	int64_t taken = box->limits.instructions;
+	if (steps < box->limits.instructions)
+		taken = (int64_t)steps;
 	box->left -= taken;
 	if (box->left < 0)
 		stop(L, SANDBOX_STEPS);
@@ -192,6 +201,16 @@ static void put_line(struct script_error *error, const char *text, size_t size)
 	error->text[at] = 0;
 }
 
+/* The place that was noted, or at least the file. */
+static void put_place(const struct sandbox *box, struct script_error *error)
+{
+	put_line(error, box->where, strlen(box->where));
+	if (box->where[0])
+		return;
+	put_line(error, box->file, strlen(box->file));
+	put_line(error, ": ", 2);
+}
+
 static void describe_limit(const struct sandbox *box, struct script_error *error)
 {
 	char text[256];
@@ -223,11 +242,7 @@ static void describe_limit(const struct sandbox *box, struct script_error *error
 		return;
 	}
 	error->budget = true;
-	put_line(error, box->where, strlen(box->where));
-	if (!box->where[0]) {
-		put_line(error, box->file, strlen(box->file));
-		put_line(error, ": ", 2);
-	}
+	put_place(box, error);
 	put_line(error, text, strlen(text));
 }
 
@@ -243,11 +258,7 @@ static int render(lua_State *L)
 static void describe_value(struct sandbox *box, struct script_error *error)
 {
 	lua_State *L = box->lua;
-	put_line(error, box->where, strlen(box->where));
-	if (!box->where[0]) {
-		put_line(error, box->file, strlen(box->file));
-		put_line(error, ": ", 2);
-	}
+	put_place(box, error);
 	const char *type = luaL_typename(L, -1);
 	lua_pushcfunction(L, render);
 	lua_pushnil(L);
@@ -276,6 +287,8 @@ static void describe(struct sandbox *box, int status, struct script_error *error
 	size_t size;
 	if (lua_type(box->lua, -1) == LUA_TSTRING) {
 		const char *text = lua_tolstring(box->lua, -1, &size);
+		if (strncmp(text, box->file, strlen(box->file)) != 0)
+			put_place(box, error);
 		put_line(error, text, size);
 		return;
 	}
@@ -284,11 +297,11 @@ static void describe(struct sandbox *box, int status, struct script_error *error
 	describe_value(box, error);
 }
 
-/* Runs where an error is raised: a value that is no text has no place in it. */
+/* Runs where an error is raised: not every one has its place in it. */
 static int note_error(lua_State *L)
 {
 	struct sandbox *box = sandbox_of(L);
-	if (!box->hit && lua_type(L, 1) != LUA_TSTRING)
+	if (!box->hit)
 		note_place(box);
 	return 1;
 }
@@ -303,6 +316,8 @@ int sandbox_run(struct sandbox *sandbox, lua_CFunction body, void *job, struct s
 	sandbox->cpu_us = -1;
 	sandbox->hit = sandbox->refused = SANDBOX_WITHIN;
 	sandbox->where[0] = 0;
+	sandbox->activity = NULL;
+	sandbox->line = 0;
 	sandbox->running = true;
 	lua_pushcfunction(L, note_error);
 	lua_pushcfunction(L, body);
@@ -368,7 +383,10 @@ int sandbox_create(struct sandbox **sandbox, const char *file, const struct conf
 {
 	struct sandbox *box = must_alloc(sizeof(*box));
 	box->limits = *limits;
-	box->file = file;
+	/* Lua itself would cut a longer name, and errors could not be told to have it. */
+	size_t length = strlen(file), most = sizeof(box->file) - 1;
+	snprintf(box->file, sizeof(box->file), "%s%s", length > most ? "..." : "",
+		length > most ? file + length - most + 3 : file);
 	*error = (struct script_error){ 0 };
 	box->lua = lua_newstate(allocate, box);
 	if (!box->lua) {

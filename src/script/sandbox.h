@@ -33,7 +33,7 @@ enum sandbox_limit {
 
 struct sandbox {
 	lua_State *lua;
-	const char *file; /* as it stands in errors */
+	char file[56]; /* as it stands in errors */
 	struct conf_scripts limits;
 	size_t used, peak; /* bytes */
 	bool running;

@@ -59,7 +59,7 @@ static const struct sample of_groups[] = {
 		"main.conf:2: name \"a/b\" is not allowed: it must be letters, digits, '-', '_' and '.'\n"
 		"main.conf:3: state_dir \"var\" is not allowed: it must be an absolute path\n"
 		"main.conf:4: an item of script_dirs is an integer: it must be a text: an absolute path\n"
-		"main.conf:5: plugin_dir is an integer: it must be a text: an absolute path\n"
+		"main.conf:5: plugin_dir is an integer: it must be a text of 1 to 4000 bytes: an absolute path\n"
 		"main.conf:6: log_level is \"warn\": it must be \"error\", \"warning\", \"info\" or \"debug\"\n"
 		"main.conf:7: control_socket \"x\" is not allowed: it must be an absolute path\n" },
 	{ "gateway_empty_name", "gateway = { name = \"\"; };",
@@ -241,7 +241,7 @@ static const struct sample of_devices[] = {
 		"main.conf:6: script \"../meter.lua\" is not allowed: it must be a file name without '/'\n"
 		"main.conf:7: parameters is an integer: it must be a group { }\n"
 		"main.conf:8: product_key \"p/q\" is not allowed: it must be letters, digits and signs other than '/', '+', '#', '\"', '\\' and ','\n"
-		"main.conf:9: device_key is an integer: it must be a text: letters, digits and signs other than '/', '+', '#', '\"', '\\' and ','\n"
+		"main.conf:9: device_key is an integer: it must be a text of 1 to 128 bytes: letters, digits and signs other than '/', '+', '#', '\"', '\\' and ','\n"
 		"main.conf:10: polls is a group { }: it must be a list ( ) of groups { }\n" },
 	{ "unknown_keys",
 		HEAD BUS DEVICES(
