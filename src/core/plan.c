@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/plan.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "util/alloc.h"
+
+#define USEC_PER_SECOND 1e6
+#define TIMEOUT_MAX_S 3600
+#define NAME_MAX_SIZE 63
+
+const char *const request_host_keys[] = { "name", "period", "priority", "timeout", "retry_safe",
+	NULL };
+
+/* The host's own settings of a request, as they stand. */
+struct host {
+	char *name;
+	bool has_period;
+	int64_t period_us;
+	bool urgent;
+	int64_t timeout_us;
+	bool retry_safe;
+};
+
+/* What making one request works on. */
+struct maker {
+	const struct eb_plugin *plugin;
+	const void *state;
+	const struct eb_address *address;
+	const void *map;
+	size_t size;
+	enum settings_source source;
+	bool poll;
+	struct place place;
+	struct problems *problems; /* of this request alone, without its name */
+};
+
+static void complain(const struct maker *maker, const char *key, const char *must)
+{
+	problem_error(maker->problems, maker->place, "%s must be %s", key, must);
+}
+
+/* Finds a host key; of a command's request the keys of polls are refused. */
+static bool find(const struct maker *maker, const char *key, bool of_poll, struct value *value)
+{
+	if (!value_find(maker->map, maker->size, key, value, NULL))
+		return false;
+	if (!of_poll || maker->poll)
+		return true;
+	problem_error(maker->problems, maker->place,
+		"%s belongs to a poll: a command's requests run at once, leave it out", key);
+	return false;
+}
+
+/* Seconds in µs. */
+static bool read_seconds(const struct maker *maker, const struct value *value, const char *key,
+	double max, int64_t *us)
+{
+	double seconds = NAN;
+	if (value->type == VALUE_INTEGER)
+		seconds = (double)value->integer;
+	else if (value->type == VALUE_REAL)
+		seconds = value->real;
+	if (!(seconds >= 0 && seconds <= max)) {
+		problem_error(maker->problems, maker->place,
+			"%s must be a number of seconds from 0 to %.0f", key, max);
+		return false;
+	}
+	*us = llround(seconds * USEC_PER_SECOND);
+	/* 0 has a meaning of its own that a tiny number must not get. */
+	if (!*us && seconds > 0)
+		*us = 1;
+	return true;
+}
+
+static bool name_valid(const struct value *name)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789-_.";
+	return name->type == VALUE_STRING && name->size > 0 && name->size <= NAME_MAX_SIZE &&
+		strspn(name->text, allowed) == name->size;
+}
+
+static void read_name(const struct maker *maker, struct host *host)
+{
+	struct value value;
+	if (!find(maker, "name", false, &value)) {
+		if (maker->poll)
+			problem_error(maker->problems, maker->place,
+				"name is missing: what the poll is called in readings and overrides");
+	} else if (name_valid(&value)) {
+		host->name = must_strdup(value.text);
+	} else {
+		complain(maker, "name", "a text of 1 to 63 letters, digits, '-', '_' or '.'");
+	}
+}
+
+static void read_host(const struct maker *maker, struct host *host)
+{
+	struct value value;
+	read_name(maker, host);
+	if (find(maker, "period", true, &value)) {
+		host->has_period = true;
+		read_seconds(maker, &value, "period", REQUEST_PERIOD_MAX_S, &host->period_us);
+	}
+	if (find(maker, "priority", true, &value)) {
+		host->urgent = value.type == VALUE_STRING && strcmp(value.text, "high") == 0;
+		if (value.type != VALUE_STRING ||
+			(!host->urgent && strcmp(value.text, "normal") != 0))
+			complain(maker, "priority", "\"normal\" or \"high\"");
+	}
+	if (find(maker, "timeout", false, &value) &&
+		read_seconds(maker, &value, "timeout", TIMEOUT_MAX_S, &host->timeout_us) &&
+		!host->timeout_us)
+		complain(maker, "timeout", "more than 0 s; leave it out for the bus's own");
+	if (find(maker, "retry_safe", false, &value)) {
+		host->retry_safe = value.type == VALUE_TRUE;
+		if (value.type != VALUE_TRUE && value.type != VALUE_FALSE)
+			complain(maker, "retry_safe", "true or false");
+	}
+}
+
+/* What the plugin says of the request, unless it claims more than the host can hold. */
+static int ask_plugin(
+	const struct maker *maker, const struct eb_settings *settings, struct eb_request *wire)
+{
+	struct eb_error error = { .text = "" };
+	int result = maker->plugin->request(maker->state, settings, wire, &error);
+	if (result < 0) {
+		problem_error(maker->problems, maker->place, "%s",
+			error.text[0] ? error.text : strerror(-result));
+		return -EINVAL;
+	}
+	if (wire->data_size > EB_REQUEST_MAX || wire->frame_size > EB_FRAME_MAX ||
+		wire->content_size > EB_ANSWER_MAX) {
+		problem_error(maker->problems, maker->place,
+			"plugin %s made a request of %u bytes with an answer of %u: the most is %u",
+			maker->plugin->name, wire->frame_size, wire->content_size, EB_FRAME_MAX);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static char *describe(const struct maker *maker, const struct eb_request *wire)
+{
+	char text[160] = "";
+	if (!maker->plugin->describe)
+		return must_printf(
+			"%s %s", maker->plugin->name, wire->flags & EB_WRITE ? "write" : "request");
+	maker->plugin->describe(maker->state, wire, text, sizeof(text));
+	text[sizeof(text) - 1] = 0;
+	return must_strdup(text);
+}
+
+/* Takes the host's strings. */
+static struct request *assemble(
+	const struct maker *maker, const struct eb_request *wire, struct host *host)
+{
+	struct request *request = must_alloc(sizeof(*request) + wire->data_size);
+	request->wire = *wire;
+	request->wire.data = (uint8_t *)(request + 1);
+	if (wire->data_size)
+		memcpy(request->wire.data, wire->data, wire->data_size);
+	request->retry_safe = host->retry_safe;
+	request->timeout_us = host->timeout_us;
+	request->name = TAKE(host->name);
+	request->text = describe(maker, &request->wire);
+	return request;
+}
+
+static bool is_map(const void *data, size_t size)
+{
+	return value_valid(data, size) && *(const uint8_t *)data == VALUE_MAP;
+}
+
+static int make(const struct maker *maker, struct host *host, struct request **request)
+{
+	uint8_t data[EB_REQUEST_MAX] = { 0 };
+	struct eb_request wire = { .address = *maker->address, .data = data };
+	struct settings settings;
+	int result = settings_from_value(&settings, maker->plugin->request_keys, request_host_keys,
+		maker->map, maker->size, maker->source, maker->place, maker->problems);
+	if (result < 0 && !is_map(maker->map, maker->size))
+		return result;
+	read_host(maker, host);
+	if (result == 0) {
+		result = ask_plugin(maker, &settings.view, &wire);
+		settings_finish(&settings);
+	}
+	if (result == 0 && maker->poll && !host->has_period && !(wire.flags & EB_LISTEN))
+		problem_error(maker->problems, maker->place,
+			"period is missing: seconds from 0 (as fast as the bus allows) to %d",
+			REQUEST_PERIOD_MAX_S);
+	if (result < 0 || maker->problems->errors)
+		return -EINVAL;
+	*request = assemble(maker, &wire, host);
+	return 0;
+}
+
+/* Says the request's problems to the caller, with the request's name in front. */
+static void hand_over(const struct maker *maker, const struct host *host, struct problems *problems)
+{
+	const char *what = maker->poll ? "poll" : "request";
+	for (size_t i = 0; i < maker->problems->count; i++) {
+		const char *text = maker->problems->items[i].text;
+		if (host->name)
+			problem_error(problems, maker->place, "%s %s: %s", what, host->name, text);
+		else
+			problem_error(problems, maker->place, "%s: %s", what, text);
+	}
+}
+
+static int create(
+	struct maker *maker, struct host *host, struct request **request, struct problems *problems)
+{
+	struct problems own = PROBLEMS_NONE;
+	maker->problems = &own;
+	*request = NULL;
+	int result = make(maker, host, request);
+	hand_over(maker, host, problems);
+	problems_finish(&own);
+	free(host->name);
+	host->name = NULL;
+	return result;
+}
+
+int request_create(struct request **request, const struct eb_plugin *plugin, const void *state,
+	const struct eb_address *address, const void *map, size_t size, enum settings_source source,
+	struct place place, struct problems *problems)
+{
+	struct host host = { .name = NULL };
+	struct maker maker = { .plugin = plugin,
+		.state = state,
+		.address = address,
+		.map = map,
+		.size = size,
+		.source = source,
+		.place = place };
+	return create(&maker, &host, request, problems);
+}
+
+void request_destroy(struct request *request)
+{
+	if (!request)
+		return;
+	free(request->name);
+	free(request->text);
+	free(request);
+}
+
+int poll_init(struct poll *poll, const struct eb_plugin *plugin, const void *state,
+	const struct eb_address *address, const void *map, size_t size, enum settings_source source,
+	struct place place, struct problems *problems)
+{
+	struct host host = { .name = NULL };
+	struct maker maker = { .plugin = plugin,
+		.state = state,
+		.address = address,
+		.map = map,
+		.size = size,
+		.source = source,
+		.poll = true,
+		.place = place };
+	*poll = (struct poll){ .request = NULL };
+	int result = create(&maker, &host, &poll->request, problems);
+	poll->period_us = host.period_us;
+	poll->urgent = host.urgent;
+	return result;
+}
+
+struct plan *plan_create(uint32_t device, const struct eb_address *address, size_t count)
+{
+	struct plan *plan = must_alloc(sizeof(*plan) + count * sizeof(*plan->polls));
+	atomic_init(&plan->references, 1);
+	plan->device = device;
+	plan->address = *address;
+	plan->count = count;
+	return plan;
+}
+
+struct plan *plan_reference(struct plan *plan)
+{
+	atomic_fetch_add_explicit(&plan->references, 1, memory_order_relaxed);
+	return plan;
+}
+
+void plan_release(struct plan *plan)
+{
+	if (!plan || atomic_fetch_sub_explicit(&plan->references, 1, memory_order_acq_rel) != 1)
+		return;
+	for (size_t i = 0; i < plan->count; i++)
+		request_destroy(plan->polls[i].request);
+	free(plan);
+}
