@@ -34,7 +34,7 @@ enum conf_cipher { CIPHER_AES_128_CBC, CIPHER_AES_128_ECB };
 
 struct conf_enos {
 	struct place place;
-	char *host;
+	char *host; /* "" where neither enos nor a device is configured */
 	uint16_t port;
 	enum conf_dialect dialect;
 	uint32_t lifetime_s; /* 30 to 86400 */
@@ -60,6 +60,7 @@ struct conf_mqtt {
 	uint16_t port;
 	char *client_id; /* "enos-bridge-<gateway>" */
 	char *user, *password; /* NULL: none; password from password_file */
+	char *password_file; /* NULL: none */
 	char *prefix; /* first level(s) of topics: "enos-bridge" */
 	uint16_t keepalive_s;
 	uint32_t queue; /* most messages that wait; the oldest telemetry goes */
@@ -75,7 +76,7 @@ struct conf_link {
 	char *path;
 	uint32_t baud; /* any that the port can do: 50 to 4000000 */
 	enum conf_parity parity;
-	uint8_t data_bits, stop_bits; /* 7 or 8; 1 or 2, default 1 with parity and 1 without */
+	uint8_t data_bits, stop_bits; /* 7 or 8; 1 or 2, 1 by default */
 	bool rs485; /* driver enable by TIOCSRS485 */
 	enum conf_answer
 		paced; /* a real UART: an answer cannot come sooner than the wire carries it */
@@ -108,6 +109,7 @@ struct conf_bus {
 struct conf_device {
 	struct place place;
 	char *name; /* a level of MQTT topics, as the gateway's */
+	char *bus_name;
 	uint32_t bus;
 	char *script; /* file name as written; NULL: none given */
 	char *script_path; /* where it was found */
@@ -131,6 +133,7 @@ struct conf {
 	uint32_t bus_count;
 	struct conf_device *devices;
 	uint32_t device_count;
+	uint32_t *buses_by_name, *devices_by_name; /* their numbers, in the order of names */
 	char **files; /* every file that was read: places point to these; NULL-terminated */
 	struct plugins *plugins; /* owned */
 };

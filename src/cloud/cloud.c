@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cloud/cloud.h"
+
+#include "cloud/delivery.h"
+#include "cloud/session.h"
+#include "cloud/shard.h"
+#include "util/alloc.h"
+
+struct cloud {
+	struct plane plane;
+	struct shards *shards;
+	struct server server;
+	uint32_t count;
+	struct session **sessions; /* one for each device, by its number */
+	struct list ready; /* sessions that got something to send since the last turn */
+	struct list displaced; /* reports whose fate is to be told then */
+	struct timer turn;
+};
+
+/* The listener is never called from within cloud_report(): what to tell it waits for the turn. */
+struct displaced_report {
+	struct list link;
+	struct report *report;
+	enum report_fate fate;
+};
+
+static struct endpoint *open_endpoint(
+	void *context, const struct endpoint_listener *listener, void *listener_context)
+{
+	struct cloud *cloud = context;
+	return shards_open(cloud->shards, listener, listener_context);
+}
+
+static void tell_displaced(struct cloud *cloud)
+{
+	const struct cloud_listener *listener = &cloud->plane.listener;
+	struct list *link;
+	while ((link = list_take_first(&cloud->displaced))) {
+		struct displaced_report *displaced = container_of(
+			link, struct displaced_report, link);
+		listener->fate(listener->context, displaced->report, displaced->fate,
+			displaced->fate == REPORT_DROPPED
+				? "more wait than enos.queue_reports allows"
+				: "");
+		report_release(displaced->report);
+		free(displaced);
+	}
+}
+
+static void on_turn(struct timer *timer, int64_t now_us)
+{
+	(void)now_us;
+	struct cloud *cloud = container_of(timer, struct cloud, turn);
+	struct list *link;
+	tell_displaced(cloud);
+	while ((link = list_take_first(&cloud->ready)))
+		session_work(container_of(link, struct session, ready));
+}
+
+static void addresses_changed(struct server *server)
+{
+	struct cloud *cloud = container_of(server, struct cloud, server);
+	for (uint32_t i = 0; i < cloud->count; i++)
+		session_addresses_changed(cloud->sessions[i]);
+}
+
+static int create_sessions(struct cloud *cloud, const struct conf *conf)
+{
+	cloud->sessions = must_array(conf->device_count, sizeof(*cloud->sessions));
+	for (uint32_t i = 0; i < conf->device_count; i++) {
+		const struct session_setup setup = {
+			.plane = &cloud->plane,
+			.server = &cloud->server,
+			.enos = &conf->enos,
+			.device = &conf->devices[i],
+			.number = i,
+		};
+		int result = session_create(&cloud->sessions[i], &setup);
+		if (result < 0)
+			return result;
+		cloud->count = i + 1;
+	}
+	return 0;
+}
+
+int cloud_create(struct cloud **result, const struct cloud_setup *setup)
+{
+	const struct conf *conf = setup->conf;
+	const struct shards_setup shards = {
+		.loop = setup->loop,
+		.max_payload = conf->enos.max_payload,
+		.response_timeout_ms = conf->enos.response_timeout_ms,
+	};
+	struct cloud *cloud = must_alloc(sizeof(*cloud));
+	cloud->plane.loop = setup->loop;
+	cloud->plane.listener = setup->listener;
+	cloud->plane.endpoints = (struct endpoint_source){ cloud, open_endpoint };
+	cloud->plane.chatter = (struct log_limit){ .window_us = 10 * USEC_PER_SEC, .burst = 10 };
+	cloud->turn.expired = on_turn;
+	list_init(&cloud->ready);
+	list_init(&cloud->displaced);
+	cloud->server.loop = setup->loop;
+	cloud->server.resolver = setup->resolver;
+	cloud->server.host = conf->enos.host;
+	cloud->server.port = conf->enos.port;
+	cloud->server.changed = addresses_changed;
+	server_init(&cloud->server);
+	int error = crypto_create(&cloud->plane.crypto);
+	if (error == 0)
+		error = shards_create(&cloud->shards, &shards);
+	if (error == 0)
+		error = create_sessions(cloud, conf);
+	if (error < 0) {
+		cloud_destroy(cloud);
+		return error;
+	}
+	*result = cloud;
+	return 0;
+}
+
+void cloud_destroy(struct cloud *cloud)
+{
+	if (!cloud)
+		return;
+	server_finish(&cloud->server);
+	loop_disarm(cloud->plane.loop, &cloud->turn);
+	for (uint32_t i = 0; i < cloud->count; i++)
+		session_destroy(cloud->sessions[i]);
+	free(cloud->sessions);
+	list_for_each (link, &cloud->displaced) {
+		struct displaced_report *displaced = container_of(
+			link, struct displaced_report, link);
+		report_release(displaced->report);
+		free(displaced);
+	}
+	shards_destroy(cloud->shards);
+	crypto_destroy(cloud->plane.crypto);
+	payload_finish(&cloud->plane.payload);
+	buffer_finish(&cloud->plane.path);
+	buffer_finish(&cloud->plane.scratch);
+	free(cloud);
+}
+
+void cloud_start(struct cloud *cloud)
+{
+	server_start(&cloud->server);
+	int64_t now_us = loop_now(cloud->plane.loop);
+	for (uint32_t i = 0; i < cloud->count; i++) {
+		int64_t spread_us = cloud->sessions[i]->enos->start_spread_ms * USEC_PER_MSEC;
+		session_start(cloud->sessions[i], now_us + spread_us * i / cloud->count);
+	}
+}
+
+/* Before the next wait of the loop, so that what comes together goes together. */
+static void mark_ready(struct cloud *cloud, struct session *session)
+{
+	if (list_empty(&session->ready))
+		list_append(&cloud->ready, &session->ready);
+	loop_arm(cloud->plane.loop, &cloud->turn, loop_now(cloud->plane.loop));
+}
+
+void cloud_report(struct cloud *cloud, struct report *report)
+{
+	struct session *session = cloud->sessions[report->device];
+	struct report *displaced;
+	enum queue_change change = queue_put(
+		&session->queue, report, session->enos->queue_reports, &displaced);
+	if (displaced) {
+		struct displaced_report *entry = must_alloc(sizeof(*entry));
+		bool dropped = change == QUEUE_OVERFLOWED;
+		session->counters[dropped ? COUNT_DROPPED : COUNT_REPLACED]++;
+		entry->report = displaced;
+		entry->fate = dropped ? REPORT_DROPPED : REPORT_REPLACED;
+		list_append(&cloud->displaced, &entry->link);
+	}
+	mark_ready(cloud, session);
+}
+
+void cloud_reply(struct cloud *cloud, struct reply *reply)
+{
+	struct session *session = cloud->sessions[reply->device];
+	delivery_answered(session, reply);
+	queue_put_reply(&session->queue, reply);
+	mark_ready(cloud, session);
+}
+
+size_t cloud_pending(const struct cloud *cloud)
+{
+	size_t pending = 0;
+	for (uint32_t i = 0; i < cloud->count; i++)
+		pending += cloud->sessions[i]->queue.count + cloud->sessions[i]->queue.reply_count;
+	return pending;
+}
+
+void cloud_status(const struct cloud *cloud, struct buffer *json)
+{
+	uint64_t totals[COUNTERS] = { 0 };
+	uint32_t states[SESSION_WAITING + 1] = { 0 };
+	for (uint32_t i = 0; i < cloud->count; i++) {
+		states[cloud->sessions[i]->state]++;
+		for (int c = 0; c < COUNTERS; c++)
+			totals[c] += cloud->sessions[i]->counters[c];
+	}
+	buffer_printf(json, "{\"devices\":%u", cloud->count);
+	for (int s = 0; s <= SESSION_WAITING; s++)
+		buffer_printf(json, ",\"%s\":%u", session_state_name(s), states[s]);
+	buffer_printf(json, ",\"contexts\":%zu,\"pending\":%zu", shards_count(cloud->shards),
+		cloud_pending(cloud));
+	for (int c = 0; c < COUNTERS; c++)
+		buffer_printf(json, ",\"%s\":%llu", counter_name(c), (unsigned long long)totals[c]);
+	buffer_put_byte(json, '}');
+}
+
+void cloud_device_status(const struct cloud *cloud, uint32_t device, struct buffer *json)
+{
+	buffer_put_byte(json, '{');
+	session_status(cloud->sessions[device], json);
+	buffer_put_byte(json, '}');
+}
+
+enum session_state cloud_device_state(const struct cloud *cloud, uint32_t device)
+{
+	return cloud->sessions[device]->state;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cloud/delivery.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "util/alloc.h"
+#include "util/log.h"
+
+#define TOPIC_MAX 255
+#define DOWN_RAW "thing/model/down_raw"
+
+/* Takes prefix off the text; false where it does not begin with it. */
+static bool strip(const char **text, size_t *size, const char *prefix)
+{
+	size_t length = strlen(prefix);
+	if (*size < length || memcmp(*text, prefix, length) != 0)
+		return false;
+	*text += length;
+	*size -= length;
+	return true;
+}
+
+/* Levels that are printable and not empty: they become Uri-Path options and levels of MQTT. */
+static bool well_formed(const char *topic, size_t size)
+{
+	if (!size || size > TOPIC_MAX || topic[size - 1] == '/')
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)topic[i];
+		if (c <= 0x20 || c >= 0x7f || (c == '/' && (!i || topic[i - 1] == '/')))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The topic behind /sys/{pk}/{dk}/ in option 2100, with and without /topic in front, or NULL where
+ * it is not this device's.  The caller frees it.
+ */
+static char *own_topic(const struct session *session, const char *text, size_t size)
+{
+	strip(&text, &size, "/");
+	strip(&text, &size, "topic/");
+	if (!strip(&text, &size, "sys/") || !strip(&text, &size, session->device->product_key) ||
+		!strip(&text, &size, "/") || !strip(&text, &size, session->device->device_key) ||
+		!strip(&text, &size, "/") || !well_formed(text, size))
+		return NULL;
+	return must_printf("%.*s", (int)size, text);
+}
+
+static uint32_t repeat_window(const struct session *session, const struct command *command)
+{
+	/* Without an id, whoever sends the same twice may mean it twice. */
+	bool named = command->id && *command->id;
+	return named ? session->enos->command_repeat_s : session->enos->command_repeat_raw_s;
+}
+
+static void deliver(
+	struct session *session, const char *topic, const void *payload, size_t size, bool partial)
+{
+	const struct cloud_listener *listener = &session->plane->listener;
+	struct command *command;
+	struct reply *again;
+	char why[160];
+	int64_t now_us = loop_now(session->plane->loop);
+	int result = command_create(
+		&command, session->number, ORIGIN_CLOUD, topic, payload, size, why, sizeof(why));
+	command->received_us = now_us;
+	session->counters[COUNT_COMMANDS]++;
+	if (partial) {
+		snprintf(why, sizeof(why), "the command is larger than one message");
+		result = -1;
+	}
+	switch (repeat_judge(
+		&session->repeats, command, now_us, repeat_window(session, command), &again)) {
+	case REPEAT_RUNNING:
+	case REPEAT_ANSWERED:
+		session->counters[COUNT_REPEATED_COMMANDS]++;
+		log_info("cloud: %s: %s came again: %s", session->device->name, topic,
+			again ? "its reply is sent again" : "it still runs");
+		command_destroy(command);
+		if (again)
+			queue_put_reply(&session->queue, again);
+		return;
+	case REPEAT_NEW:
+		break;
+	}
+	if (result < 0) {
+		session->counters[COUNT_BAD_COMMANDS]++;
+		listener->bad_command(listener->context, command, why);
+	} else {
+		listener->command(listener->context, command);
+	}
+}
+
+/* Whether the response is to a GET for the command of *topic. */
+static bool was_fetch(const struct session *session, const char **topic)
+{
+	if (session->login)
+		return false;
+	*topic = session->purpose == PURPOSE_FETCH ? session->waiting_command : DOWN_RAW;
+	return session->purpose == PURPOSE_FETCH ||
+		(session->purpose == PURPOSE_POLL && session->enos->dialect == DIALECT_SIGNED);
+}
+
+/* An option that names a command: bring it, or note what to fetch. */
+static void read_options(struct session *session, const struct cloud_response *response)
+{
+	OWNED char *topic = own_topic(session, response->topic, response->topic_size);
+	if (!topic) {
+		session->counters[COUNT_FOREIGN_COMMANDS]++;
+		return;
+	}
+	if (response->command) {
+		deliver(session, topic, response->command, response->command_size, false);
+		return;
+	}
+	free(session->waiting_command);
+	session->waiting_command = TAKE(topic);
+}
+
+void delivery_read(struct session *session, const struct cloud_response *response)
+{
+	const char *topic;
+	bool good = response->code >> 5 == 2;
+	if (was_fetch(session, &topic)) {
+		if (good && response->size)
+			deliver(session, topic, response->payload, response->size,
+				response->partial);
+		/* Answered, it waits no longer, unless an option says so again. */
+		if (session->purpose == PURPOSE_FETCH && (good || response->code == CODE(4, 4))) {
+			free(session->waiting_command);
+			session->waiting_command = NULL;
+		}
+	}
+	if (response->topic)
+		read_options(session, response);
+}
+
+void delivery_answered(struct session *session, const struct reply *reply)
+{
+	repeat_answered(&session->repeats, reply, loop_now(session->plane->loop));
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands that wait in the cloud and come with the responses (enos-protocol, 3 and 5). */
+#ifndef EB_CLOUD_DELIVERY_H
+#define EB_CLOUD_DELIVERY_H
+
+#include "cloud/session.h"
+
+/*
+ * Looks for a command in a response: options 2100 and 2102; and the payload, where the request was a
+ * GET for a command.  To be called once for each response, before the session moves on.
+ */
+void delivery_read(struct session *session, const struct cloud_response *response);
+/* Keeps the reply for repeats of its command. */
+void delivery_answered(struct session *session, const struct reply *reply);
+
+#endif

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cloud/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cloud/delivery.h"
+#include "cloud/exchange.h"
+#include "util/alloc.h"
+#include "util/json.h"
+#include "util/log.h"
+
+/* Silences in a row after which the address is doubted. */
+#define DOUBT_AFTER 2
+/* Sessions that have nothing to say ask for commands in slots of this length. */
+#define SLOT_US USEC_PER_SEC
+
+struct transition {
+	void (*act)(struct session *session, const char *reason); /* after the state was entered */
+	enum session_state next;
+};
+
+static void seek(struct session *session, const char *reason);
+static void spread(struct session *session, const char *reason);
+static void login(struct session *session, const char *reason);
+static void proceed(struct session *session, const char *reason);
+static void conclude(struct session *session, const char *reason);
+static void give_up(struct session *session, const char *reason);
+static void ask(struct session *session, const char *reason);
+static void back_off(struct session *session, const char *reason);
+
+/*
+ * All that a session does.  An input without a transition changes nothing: work waits in the queue
+ * until the session is online, and what a late answer says no to is tried again anyway.
+ */
+static const struct transition transitions[][INPUTS] = {
+	[SESSION_IDLE] = {
+		[INPUT_START] = { seek, SESSION_RESOLVING },
+	},
+	[SESSION_RESOLVING] = {
+		[INPUT_ADDRESS] = { spread, SESSION_RESOLVING },
+		[INPUT_EXPIRED] = { login, SESSION_AUTHENTICATING },
+	},
+	[SESSION_AUTHENTICATING] = {
+		[INPUT_TOKEN] = { proceed, SESSION_ONLINE },
+		[INPUT_SHUT_OUT] = { back_off, SESSION_WAITING },
+		[INPUT_LOST] = { back_off, SESSION_WAITING },
+	},
+	[SESSION_ONLINE] = {
+		[INPUT_WORK] = { proceed, SESSION_ONLINE },
+		[INPUT_DONE] = { conclude, SESSION_ONLINE },
+		[INPUT_REFUSED] = { give_up, SESSION_ONLINE },
+		[INPUT_UNAUTHORISED] = { login, SESSION_AUTHENTICATING },
+		[INPUT_SHUT_OUT] = { back_off, SESSION_WAITING },
+		[INPUT_LOST] = { back_off, SESSION_WAITING },
+		[INPUT_DUE] = { ask, SESSION_ONLINE },
+		[INPUT_EXPIRED] = { login, SESSION_AUTHENTICATING },
+	},
+	[SESSION_WAITING] = {
+		/* Answers after the deadline, to what was sent last. */
+		[INPUT_TOKEN] = { proceed, SESSION_ONLINE },
+		[INPUT_DONE] = { conclude, SESSION_ONLINE },
+		[INPUT_REFUSED] = { give_up, SESSION_ONLINE },
+		[INPUT_DUE] = { proceed, SESSION_ONLINE },
+		[INPUT_EXPIRED] = { login, SESSION_AUTHENTICATING },
+	},
+};
+
+const char *session_state_name(enum session_state state)
+{
+	static const char *const names[] = {
+		[SESSION_IDLE] = "idle",
+		[SESSION_RESOLVING] = "resolving",
+		[SESSION_AUTHENTICATING] = "authenticating",
+		[SESSION_ONLINE] = "online",
+		[SESSION_WAITING] = "waiting",
+	};
+	return (size_t)state < sizeof(names) / sizeof(*names) ? names[state] : "unknown";
+}
+
+/* Whether a line about this session may be written now: many may change at the same time. */
+static bool may_speak(struct session *session)
+{
+	uint64_t held;
+	if (!log_limit_pass(&session->plane->chatter, loop_now(session->plane->loop), &held))
+		return false;
+	if (held)
+		log_info("cloud: %llu lines about other devices were held back",
+			(unsigned long long)held);
+	return true;
+}
+
+static void say_online(struct session *session)
+{
+	if (may_speak(session))
+		log_info("cloud: %s: online again after %u failures", session->device->name,
+			session->failures);
+}
+
+static void enter(struct session *session, enum session_state state, const char *reason)
+{
+	const struct cloud_listener *listener = &session->plane->listener;
+	if (session->state == state)
+		return;
+	session->state = state;
+	if (state == SESSION_ONLINE && session->failures)
+		say_online(session);
+	free(session->trouble);
+	session->trouble = *reason ? must_strdup(reason) : NULL;
+	listener->state(listener->context, session->number, state, reason);
+}
+
+void session_step(struct session *session, enum input input, const char *reason)
+{
+	const struct transition *transition = &transitions[session->state][input];
+	if (!transition->act)
+		return;
+	enter(session, transition->next, reason);
+	transition->act(session, reason);
+}
+
+bool session_authorised(const struct session *session)
+{
+	int64_t lifetime_us = session->enos->lifetime_s * USEC_PER_SEC;
+	return session->token && session->sequence < SEQUENCE_MAX &&
+		loop_now(session->plane->loop) - session->contact_us < lifetime_us;
+}
+
+/*
+ * Sets when the session acts next.  The timer is left alone where it is due earlier: a busy session
+ * would move it at every message.
+ */
+static void wake_at(struct session *session, int64_t due_us)
+{
+	session->due_us = due_us;
+	if (!timer_armed(&session->timer) || session->timer.due_us > due_us)
+		loop_arm(session->plane->loop, &session->timer, due_us);
+}
+
+static void wait_for_answer(struct session *session)
+{
+	wake_at(session, session->sent_us + session->enos->response_timeout_ms * USEC_PER_MSEC);
+}
+
+/* Nothing waits: ask for commands after the silence, together with others. */
+static void wait_in_silence(struct session *session)
+{
+	int64_t poll_us = session->enos->command_poll_s * USEC_PER_SEC;
+	int64_t third_us = session->enos->lifetime_s * USEC_PER_SEC / 3;
+	int64_t silence_us = poll_us < third_us ? poll_us : third_us;
+	int64_t slot_us = silence_us < 16 * SLOT_US ? silence_us / 16 + 1 : SLOT_US;
+	int64_t due_us = session->sent_us + silence_us;
+	wake_at(session, (due_us + slot_us - 1) / slot_us * slot_us);
+}
+
+static void seek(struct session *session, const char *reason)
+{
+	(void)reason;
+	session->sent_us = loop_now(session->plane->loop);
+	if (server_address(session->server, 0))
+		session_step(session, INPUT_ADDRESS, "");
+}
+
+/* All sessions that waited for one name must not log in at once. */
+static void spread(struct session *session, const char *reason)
+{
+	(void)reason;
+	int64_t now_us = loop_now(session->plane->loop);
+	int64_t waited_ms = (now_us - session->sent_us) / USEC_PER_MSEC;
+	uint32_t limit_ms = session->enos->start_spread_ms;
+	if (waited_ms < limit_ms)
+		limit_ms = (uint32_t)waited_ms;
+	if (limit_ms)
+		wake_at(session, now_us + crypto_random_below(limit_ms) * USEC_PER_MSEC);
+	else
+		session_step(session, INPUT_EXPIRED, "");
+}
+
+static void login(struct session *session, const char *reason)
+{
+	(void)reason;
+	free(session->token);
+	session->token = NULL;
+	int result = exchange_login(session);
+	if (result < 0)
+		session_step(session, INPUT_LOST, strerror(-result));
+	else
+		wait_for_answer(session);
+}
+
+/* Sends what waits: first what was under way before. */
+static void proceed(struct session *session, const char *reason)
+{
+	(void)reason;
+	while (!session->in_flight) {
+		if (!exchange_choose(session)) {
+			wait_in_silence(session);
+			return;
+		}
+		if (!session_authorised(session)) {
+			session_step(session, INPUT_EXPIRED, "");
+			return;
+		}
+		int result = exchange_send(session);
+		if (result == 0)
+			wait_for_answer(session);
+		else if (result != -ENOMSG) {
+			session_step(session, INPUT_LOST, strerror(-result));
+			return;
+		}
+	}
+}
+
+static void conclude(struct session *session, const char *reason)
+{
+	exchange_accepted(session);
+	proceed(session, reason);
+}
+
+static void give_up(struct session *session, const char *reason)
+{
+	exchange_refused(session, reason);
+	proceed(session, reason);
+}
+
+static void ask(struct session *session, const char *reason)
+{
+	if (session->purpose == PURPOSE_NONE && queue_empty(&session->queue))
+		session->purpose = PURPOSE_POLL;
+	proceed(session, reason);
+}
+
+static void back_off(struct session *session, const char *reason)
+{
+	const struct conf_enos *enos = session->enos;
+	uint32_t doublings = session->failures < 16 ? session->failures : 16;
+	int64_t wait_ms = (int64_t)enos->retry_min_ms << doublings;
+	if (wait_ms > enos->retry_max_ms)
+		wait_ms = enos->retry_max_ms;
+	/* Between three quarters and five quarters: what failed together must not return together. */
+	wait_ms = wait_ms * 3 / 4 + crypto_random_below((uint32_t)(wait_ms / 2) + 1);
+	if (!session->failures++ && may_speak(session))
+		log_warning("cloud: %s: %s; next try in %.1f s", session->device->name, reason,
+			(double)wait_ms / 1000);
+	wake_at(session, loop_now(session->plane->loop) + wait_ms * USEC_PER_MSEC);
+}
+
+/* Nobody answered: perhaps the name means another address now, or ours has changed. */
+static void doubt_address(struct session *session)
+{
+	if (++session->silences < DOUBT_AFTER)
+		return;
+	server_suspect(session->server);
+	session->address_number++;
+	session->connected = false;
+}
+
+static void on_timer(struct timer *timer, int64_t now_us)
+{
+	struct session *session = container_of(timer, struct session, timer);
+	if (!session->due_us)
+		return;
+	if (now_us < session->due_us) {
+		loop_arm(session->plane->loop, timer, session->due_us);
+		return;
+	}
+	session->due_us = 0;
+	if (session->state == SESSION_IDLE) {
+		session_step(session, INPUT_START, "");
+	} else if (session->in_flight) {
+		char reason[64];
+		snprintf(reason, sizeof(reason), "no answer in %u ms",
+			session->enos->response_timeout_ms);
+		session->in_flight = false;
+		session->counters[COUNT_TIMEOUTS]++;
+		session->endpoint->class->cancel(session->endpoint);
+		doubt_address(session);
+		session_step(session, INPUT_LOST, reason);
+	} else {
+		session_step(session, session_authorised(session) ? INPUT_DUE : INPUT_EXPIRED, "");
+	}
+}
+
+static bool on_response(void *context, const struct cloud_response *response)
+{
+	struct session *session = context;
+	char reason[160];
+	if (!session->sent_token || response->token != session->sent_token) {
+		session->counters[COUNT_STRANGERS]++;
+		return false;
+	}
+	/* A second copy: known, and nothing new. */
+	if (session->answered)
+		return true;
+	if (!session->in_flight)
+		session->counters[COUNT_LATE]++;
+	session->in_flight = false;
+	session->answered = true;
+	session->contact_us = session->sent_us;
+	session->silences = 0;
+	delivery_read(session, response);
+	enum input input = exchange_read(session, response, reason, sizeof(reason));
+	session_step(session, input, reason);
+	return true;
+}
+
+static void on_failed(void *context, enum endpoint_failure failure, uint64_t token)
+{
+	static const char *const reasons[] = {
+		[ENDPOINT_SILENT] = "no answer to the last retransmission",
+		[ENDPOINT_RESET] = "the cloud reset the message",
+		[ENDPOINT_BROKEN] = "the message could not be sent",
+	};
+	struct session *session = context;
+	if (failure == ENDPOINT_UNREACHABLE) {
+		/* Anyone can send such an error, and the next retransmission may be answered. */
+		session->counters[COUNT_UNREACHABLE]++;
+		return;
+	}
+	if (!session->in_flight || token != session->sent_token)
+		return;
+	session->in_flight = false;
+	session->counters[failure == ENDPOINT_RESET ? COUNT_RESETS : COUNT_TIMEOUTS]++;
+	doubt_address(session);
+	session_step(session, INPUT_LOST, reasons[failure]);
+}
+
+const struct endpoint_listener session_endpoint_listener = {
+	.response = on_response,
+	.failed = on_failed,
+};
+
+void session_work(struct session *session)
+{
+	session_step(session, INPUT_WORK, "");
+}
+
+void session_start(struct session *session, int64_t at_us)
+{
+	wake_at(session, at_us);
+}
+
+void session_addresses_changed(struct session *session)
+{
+	if (!server_has(session->server, &session->address)) {
+		session->connected = false;
+		session->address_number = 0;
+	}
+	session_step(session, INPUT_ADDRESS, "");
+}
+
+int session_create(struct session **result, const struct session_setup *setup)
+{
+	struct session *session = must_alloc(sizeof(*session));
+	session->plane = setup->plane;
+	session->server = setup->server;
+	session->enos = setup->enos;
+	session->device = setup->device;
+	session->number = setup->number;
+	session->timer.expired = on_timer;
+	list_init(&session->ready);
+	queue_init(&session->queue);
+	repeats_init(&session->repeats);
+	crypto_key(session->key, session->device->secret);
+	struct endpoint_source *source = &session->plane->endpoints;
+	errno = 0;
+	session->endpoint = source->open(source->context, &session_endpoint_listener, session);
+	if (!session->endpoint) {
+		int error = errno ? errno : EIO;
+		session_destroy(session);
+		return -error;
+	}
+	*result = session;
+	return 0;
+}
+
+void session_destroy(struct session *session)
+{
+	if (!session)
+		return;
+	if (session->endpoint)
+		session->endpoint->class->destroy(session->endpoint);
+	loop_disarm(session->plane->loop, &session->timer);
+	list_remove(&session->ready);
+	queue_finish(&session->queue);
+	repeats_finish(&session->repeats);
+	free(session->token);
+	free(session->waiting_command);
+	free(session->trouble);
+	free(session);
+}
+
+const char *counter_name(enum counter counter)
+{
+	static const char *const names[] = {
+		[COUNT_REQUESTS] = "requests",
+		[COUNT_LOGINS] = "logins",
+		[COUNT_POLLS] = "polls",
+		[COUNT_ACKNOWLEDGED] = "acknowledged",
+		[COUNT_REJECTED] = "rejected",
+		[COUNT_DROPPED] = "dropped",
+		[COUNT_REPLACED] = "replaced",
+		[COUNT_REFUSED_BATCHES] = "refused_batches",
+		[COUNT_REPLIES] = "replies",
+		[COUNT_REFUSED_REPLIES] = "refused_replies",
+		[COUNT_TIMEOUTS] = "timeouts",
+		[COUNT_RESETS] = "resets",
+		[COUNT_UNREACHABLE] = "unreachable",
+		[COUNT_UNAUTHORISED] = "unauthorised",
+		[COUNT_REFUSED] = "refused",
+		[COUNT_SERVER_ERRORS] = "server_errors",
+		[COUNT_STRANGERS] = "wrong_tokens",
+		[COUNT_LATE] = "late",
+		[COUNT_BAD_JSON] = "bad_json",
+		[COUNT_COMMANDS] = "commands",
+		[COUNT_REPEATED_COMMANDS] = "repeated_commands",
+		[COUNT_BAD_COMMANDS] = "bad_commands",
+		[COUNT_FOREIGN_COMMANDS] = "foreign_commands",
+	};
+	return names[counter];
+}
+
+void session_status(const struct session *session, struct buffer *json)
+{
+	buffer_printf(json, "\"state\":\"%s\",\"reason\":", session_state_name(session->state));
+	json_put_text(json, session->trouble ? session->trouble : "");
+	char address[64] = "";
+	if (session->connected)
+		address_print(&session->address, address, sizeof(address));
+	buffer_printf(json, ",\"address\":\"%s\",\"queued_reports\":%u,\"queued_replies\":%u",
+		address, session->queue.count, session->queue.reply_count);
+	for (int i = 0; i < COUNTERS; i++)
+		buffer_printf(json, ",\"%s\":%llu", counter_name(i),
+			(unsigned long long)session->counters[i]);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/conf_parts.h"
+
+#include <string.h>
+
+#include "util/alloc.h"
+
+/* Beyond this the names of all buses are no longer searched for what one may have meant. */
+#define SUGGESTIONS_MAX 20
+
+static void refuse_bus(struct conf_parts *parts, const struct node *node)
+{
+	struct nearest nearest = { .to = node->text };
+	for (uint32_t i = 0; i < parts->conf->bus_count && parts->suggestions < SUGGESTIONS_MAX;
+		i++) {
+		if (parts->conf->buses[i].name)
+			nearest_try(&nearest, parts->conf->buses[i].name);
+	}
+	parts->suggestions++;
+	if (nearest.best)
+		problem_error(parts->problems, node->place,
+			"no bus is named \"%s\": did you mean \"%s\"?", node->text, nearest.best);
+	else
+		problem_error(parts->problems, node->place,
+			"no bus is named \"%s\": name one of buses", node->text);
+}
+
+/* The device's bus, or NULL, perhaps after having said why. */
+static struct conf_bus *find_bus(
+	struct conf_parts *parts, struct conf_device *device, const struct node *node)
+{
+	if (!device->bus_name)
+		return NULL;
+	int64_t number = conf_find_bus(parts->conf, device->bus_name);
+	if (number >= 0) {
+		device->bus = (uint32_t)number;
+		return &parts->conf->buses[number];
+	}
+	if (parts->whole)
+		refuse_bus(parts, node_find(node, "bus"));
+	return NULL;
+}
+
+/* The device's address in the plugin's own form; faults stand at its first key. */
+static void make_address(struct conf_parts *parts, struct conf_device *device,
+	const struct conf_bus *bus, const struct node_list *others)
+{
+	struct device_check *check = &parts->device_checks[device - parts->conf->devices];
+	const void *state = parts->bus_checks[device->bus].state;
+	const struct eb_plugin *plugin = bus->plugin;
+	struct place place = others->count ? others->items[0]->place : device->place;
+	struct eb_error error = { .text = "" };
+	struct settings settings;
+	if (!state ||
+		settings_from_value(&settings, plugin->device_keys, NULL, device->address.data,
+			device->address.size, SETTINGS_CONFIGURATION, place, parts->problems) < 0)
+		return;
+	int result = plugin->address(state, &settings.view, &check->address, &error);
+	settings_finish(&settings);
+	check->addressed = result == 0 && check->address.size <= EB_ADDRESS_MAX;
+	if (!check->addressed)
+		problem_error(parts->problems, place, "plugin %s: %s", plugin->name,
+			error.text[0] ? error.text : "it made no address of this device");
+}
+
+static void read_address(struct conf_parts *parts, struct conf_device *device,
+	const struct conf_bus *bus, const struct node_list *others)
+{
+	plugin_keys_put(others->items, others->count, &device->address);
+	if (!bus || !bus->plugin)
+		return;
+	struct plugin_keys keys = { .section = &device_section,
+		.plugin = bus->plugin,
+		.keys = bus->plugin->device_keys,
+		.place = device->place };
+	if (plugin_keys_check(&keys, others->items, others->count, parts->problems))
+		make_address(parts, device, bus, others);
+}
+
+static void find_script(
+	struct conf_parts *parts, struct conf_device *device, const struct node *node)
+{
+	if (!device->script)
+		return;
+	const char *path = script_find(parts, device->script);
+	if (path) {
+		device->script_path = must_strdup(path);
+		return;
+	}
+	OWNED_BUFFER dirs = BUFFER_EMPTY;
+	for (char **dir = parts->conf->gateway.script_dirs; dir && *dir; dir++)
+		buffer_printf(&dirs, "%s%s", dirs.size ? ", " : "", *dir);
+	problem_error(parts->problems, node_find(node, "script")->place,
+		"script \"%s\" is in none of %s: check its name, or put it there", device->script,
+		buffer_text(&dirs));
+}
+
+static void read_secret(struct conf_parts *parts, struct conf_device *device,
+	const struct node *node, bool open_to_others)
+{
+	const struct node *file = node_find(node, "secret_file");
+	const struct node *secret = node_find(node, "device_secret");
+	if (!file && !secret) {
+		problem_error(parts->problems, node->place,
+			"device lacks secret_file: a file with its secret in EnOS");
+	} else if (file && secret) {
+		problem_error(parts->problems, secret->place,
+			"device_secret stands beside secret_file: remove one of them");
+	} else if (device->secret_file) {
+		char *path = path_resolve(parts, device->secret_file);
+		free(device->secret_file);
+		device->secret_file = path;
+		device->secret = secret_read(parts, file, path, FORM_TOKEN);
+	} else if (secret && open_to_others) {
+		problem_warning(parts->problems, secret->place,
+			"device_secret stands in a file that every user of this machine can read: "
+			"chmod o= the file, or use secret_file");
+	}
+}
+
+static void read_parameters(struct conf_device *device, const struct node *node)
+{
+	if (node && node->type == NODE_GROUP)
+		node_put_value(node, &device->parameters);
+	else
+		value_put_map(&device->parameters, 0);
+}
+
+static void check_purpose(
+	struct conf_parts *parts, const struct node *node, const struct node *polls)
+{
+	if (node_find(node, "script") || (polls && polls->count))
+		return;
+	problem_error(parts->problems, node->place,
+		"device has neither script nor polls: nothing would be read from it");
+}
+
+void device_read(struct conf_parts *parts, const struct node *node, bool open_to_others)
+{
+	if (node->type != NODE_GROUP) {
+		problem_error(parts->problems, node->place,
+			"an item of devices is %s: it must be a group { }",
+			node_type_name(node->type));
+		return;
+	}
+	struct conf_device *device = &parts->conf->devices[parts->conf->device_count++];
+	struct node_list others = { .items = NULL };
+	const struct node *polls = node_find(node, "polls");
+	device->place = node->place;
+	section_defaults(&device_section, device);
+	section_read(&device_section, node, device, &others, parts->problems);
+	if (!device->name)
+		device->name = must_strdup("");
+	const struct conf_bus *bus = find_bus(parts, device, node);
+	read_address(parts, device, bus, &others);
+	find_script(parts, device, node);
+	read_secret(parts, device, node, open_to_others);
+	read_parameters(device, node_find(node, "parameters"));
+	check_purpose(parts, node, polls);
+	polls_read(parts, device, polls);
+	node_list_finish(&others);
+}
+
+static void wipe(char *secret)
+{
+	if (secret)
+		explicit_bzero(secret, strlen(secret));
+}
+
+void device_finish(struct conf_device *device)
+{
+	wipe(device->secret);
+	section_finish(&device_section, device);
+	free(device->script_path);
+	buffer_finish(&device->address);
+	buffer_finish(&device->parameters);
+	buffer_finish(&device->polls);
+	free(device->poll_places);
+}
