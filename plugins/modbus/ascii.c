@@ -72,12 +72,14 @@ static void judge(
 	size_t count = decode(input->bytes + 1, digits, frame);
 	verdict->consumed = (uint32_t)size;
 	/* Unit, function, LRC at the least; with its own LRC the sum is nothing. */
-	if (count < 3 || lrc(frame, count) != 0)
+	if (count < 3 || lrc(frame, count) != 0) {
+		listen_lost(bus, size);
 		say(verdict, input->count ? EB_ERROR : EB_NOISE, EB_CRC);
-	else if (bus->listen)
+	} else if (bus->listen) {
 		listen_judge(bus, input, frame[0], frame + 1, count - 2, verdict);
-	else
+	} else {
 		pdu_judge(input, input->count ? 0 : -1, frame[0], frame + 1, count - 2, verdict);
+	}
 }
 
 /* The line was silent, or is too long: what there is will not become a frame. */

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define FRAME_MIN 4u
+
 /* Whether the bytes may be the answer that the kept request waits for. */
 static bool is_due(const struct heard *heard, uint8_t unit, const uint8_t *pdu, size_t size)
 {
@@ -18,6 +20,12 @@ size_t listen_size(const struct modbus *bus, uint8_t unit, const uint8_t *pdu, s
 	if (is_due(&bus->heard, unit, pdu, size) || (size && pdu[0] & EXCEPTION_FLAG))
 		return pdu_size_as_answer(pdu, size);
 	return pdu_size_as_request(pdu, size);
+}
+
+void listen_lost(struct modbus *bus, size_t size)
+{
+	if (size >= FRAME_MIN)
+		bus->heard.waiting = false;
 }
 
 void listen_judge(struct modbus *bus, const struct eb_input *input, uint8_t unit,

@@ -118,6 +118,11 @@ void tcp_receive(const struct eb_input *input, struct eb_verdict *verdict);
 
 /* The size of the PDU that begins here, as the answer or the request that is due; 0 unknown. */
 size_t listen_size(const struct modbus *bus, uint8_t unit, const uint8_t *pdu, size_t size);
+/*
+ * So many bytes were no frame.  Unless they are too few for one, they may have been the next request:
+ * what follows must not be taken for the answer to the one before.
+ */
+void listen_lost(struct modbus *bus, size_t size);
 /* One whole frame between others: pairs requests and answers. */
 void listen_judge(struct modbus *bus, const struct eb_input *input, uint8_t unit,
 	const uint8_t *pdu, size_t size, struct eb_verdict *verdict);

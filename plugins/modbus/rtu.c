@@ -96,7 +96,9 @@ static size_t find_here(const struct modbus *bus, const struct eb_request *asked
 	const uint8_t *pdu = view.at + 1;
 	size_t room = view.size - 1, size = 0;
 	if (bus->listen)
-		return whole(view, listen_size(bus, view.at[0], pdu, room));
+		size = whole(view, listen_size(bus, view.at[0], pdu, room));
+	if (size)
+		return size;
 	if (asked && may_be_echo(asked, view))
 		return whole(view, asked->data_size);
 	if (asked && view.at[0] == asked->address.bytes[0] &&
@@ -152,6 +154,13 @@ static void give_up(
 		verdict->kind = EB_ERROR;
 }
 
+/* Bytes in front of a frame, or too many to be one. */
+static void pass_over(struct modbus *bus, size_t size, struct eb_verdict *verdict)
+{
+	listen_lost(bus, size);
+	drop(verdict, size, EB_CRC);
+}
+
 static void judge(
 	struct modbus *bus, const struct eb_input *input, size_t size, struct eb_verdict *verdict)
 {
@@ -178,13 +187,14 @@ void rtu_receive(struct modbus *bus, const struct eb_input *input, struct eb_ver
 		if (view.at == input->bytes)
 			judge(bus, input, size, verdict);
 		else
-			drop(verdict, (size_t)(view.at - input->bytes), EB_CRC);
+			pass_over(bus, (size_t)(view.at - input->bytes), verdict);
 		return;
 	}
 	if (input->size && input->silent_us) {
+		listen_lost(bus, input->size);
 		give_up(input, asked, verdict);
 	} else if (input->size > FRAME_MAX) {
-		drop(verdict, input->size - FRAME_MAX, EB_CRC);
+		pass_over(bus, input->size - FRAME_MAX, verdict);
 	} else {
 		say(verdict, EB_MORE, EB_NONE);
 		verdict->gap_us = input->size ? bus->silence_us : 0;

@@ -170,6 +170,11 @@ static struct request *assemble(
 	return request;
 }
 
+static bool is_map(const void *data, size_t size)
+{
+	return value_valid(data, size) && *(const uint8_t *)data == VALUE_MAP;
+}
+
 static int make(const struct maker *maker, struct host *host, struct request **request)
 {
 	uint8_t data[EB_REQUEST_MAX] = { 0 };
@@ -177,7 +182,7 @@ static int make(const struct maker *maker, struct host *host, struct request **r
 	struct settings settings;
 	int result = settings_from_value(&settings, maker->plugin->request_keys, request_host_keys,
 		maker->map, maker->size, maker->source, maker->place, maker->problems);
-	if (result < 0 && !value_valid(maker->map, maker->size))
+	if (result < 0 && !is_map(maker->map, maker->size))
 		return result;
 	read_host(maker, host);
 	if (result == 0) {

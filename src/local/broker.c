@@ -307,8 +307,9 @@ static void say_goodbye(struct broker *broker)
 {
 	pump(broker);
 	topic_status(&broker->scratch, broker->conf, "offline", "stopped", now_ms(broker));
-	/* Without acknowledgement: nobody is left who would wait for it. */
-	broker->scratch.qos = 0;
+	/* Nobody waits for its acknowledgement; where too many are awaited it goes without. */
+	if (!connection_ready(broker->connection, 1))
+		broker->scratch.qos = 0;
 	send_scratch(broker);
 }
 
@@ -355,7 +356,8 @@ static void refresh(struct broker *broker, uint32_t device, int64_t wall_ms)
 {
 	struct subject *subject = &broker->subjects[device];
 	int64_t age_ms = wall_ms - subject->sent_ms;
-	if (age_ms >= STATE_REFRESH_MS || age_ms < 0)
+	/* Readings are a little older than what was sent last; far older means a stepped clock. */
+	if (age_ms >= STATE_REFRESH_MS || age_ms <= -STATE_REFRESH_MS)
 		changed(broker, subject);
 }
 

@@ -19,6 +19,14 @@ void buffer_clear(struct buffer *buffer)
 		buffer->data[0] = 0;
 }
 
+void buffer_cut(struct buffer *buffer, size_t size)
+{
+	if (size >= buffer->size)
+		return;
+	buffer->size = size;
+	buffer->data[size] = 0;
+}
+
 uint8_t *buffer_reserve(struct buffer *buffer, size_t size)
 {
 	size_t needed = buffer->size + size + 1;
@@ -72,10 +80,10 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
 
 void buffer_drop(struct buffer *buffer, size_t count)
 {
-	if (!count)
-		return;
 	if (count > buffer->size)
 		count = buffer->size;
+	if (!count)
+		return;
 	memmove(buffer->data, buffer->data + count, buffer->size - count + 1);
 	buffer->size -= count;
 }

@@ -30,6 +30,8 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void buffer_vprintf(struct buffer *buffer, const char *format, va_list arguments)
 	__attribute__((format(printf, 2, 0)));
+/* Forgets what stands behind the first size bytes. */
+void buffer_cut(struct buffer *buffer, size_t size);
 /* Drops count bytes at the front. */
 void buffer_drop(struct buffer *buffer, size_t count);
 /* The contents as text, "" where nothing was put; valid until the next change. */

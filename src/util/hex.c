@@ -39,6 +39,7 @@ static int digit(char c)
 
 int hex_parse(struct buffer *buffer, const char *text)
 {
+	size_t before = buffer->size;
 	while (*text) {
 		if (*text == ' ' || *text == '\t' || *text == '\n') {
 			text++;
@@ -46,8 +47,10 @@ int hex_parse(struct buffer *buffer, const char *text)
 		}
 		int high = digit(text[0]);
 		int low = high < 0 ? -1 : digit(text[1]);
-		if (low < 0)
+		if (low < 0) {
+			buffer_cut(buffer, before);
 			return -EINVAL;
+		}
 		buffer_put_byte(buffer, (uint8_t)(high << 4 | low));
 		text += 2;
 	}

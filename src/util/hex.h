@@ -15,7 +15,7 @@ void hex_put(struct buffer *buffer, const void *bytes, size_t size);
 void hex_upper(char *text, const void *bytes, size_t size);
 /*
  * Appends the bytes that the digits mean; blanks between pairs are passed over.  Returns 0, or
- * -EINVAL for anything that is not pairs of digits.
+ * -EINVAL for anything that is not pairs of digits; nothing is appended then.
  */
 int hex_parse(struct buffer *buffer, const char *text);
 

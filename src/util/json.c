@@ -2,6 +2,7 @@
 #include "util/json.h"
 
 #include <errno.h>
+#include <float.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -67,7 +68,7 @@ int json_parse(struct buffer *value, const void *text, size_t size, char *error,
 	int result = convert(value, json, 0);
 	json_decref(json);
 	if (result < 0) {
-		value->size = before;
+		buffer_cut(value, before);
 		snprintf(error, room, "JSON nested deeper than %d levels", VALUE_DEPTH_MAX);
 		return -EINVAL;
 	}
@@ -187,7 +188,9 @@ void json_put_real(struct buffer *text, double real)
 	if (put_short_real(text, real))
 		return;
 	char digits[40];
-	for (int precision = 15; precision <= 17; precision++) {
+	/* Below DBL_MIN the bits get fewer, and with them the digits. */
+	int precision = fabs(real) < DBL_MIN ? 1 : DBL_DIG;
+	for (; precision <= 17; precision++) {
 		snprintf(digits, sizeof(digits), "%.*g", precision, real);
 		if (strtod(digits, NULL) == real)
 			break;
@@ -258,7 +261,11 @@ static int print_items(
 
 int json_print(struct buffer *text, struct value_reader *reader)
 {
-	return print(text, reader, 0);
+	size_t before = text->size;
+	int result = print(text, reader, 0);
+	if (result < 0)
+		buffer_cut(text, before);
+	return result;
 }
 
 int json_print_value(struct buffer *text, const void *data, size_t size)

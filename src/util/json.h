@@ -17,7 +17,8 @@ int json_parse(struct buffer *value, const void *text, size_t size, char *error,
 
 /*
  * Appends the next value of the reader as JSON.  Bytes that are no UTF-8 become U+FFFD.  Returns 0,
- * or -EDOM for NaN or an infinity, which JSON cannot say, or -EINVAL for a damaged encoding.
+ * or -EDOM for NaN or an infinity, which JSON cannot say, or -EINVAL for a damaged encoding.  Nothing is
+ * appended then.
  */
 int json_print(struct buffer *text, struct value_reader *reader);
 int json_print_value(struct buffer *text, const void *data, size_t size);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2000
@@ -43,6 +44,22 @@ void log_set_sink(
 	line_context = context;
 }
 
+/* Whether standard error goes to the journal itself, and not somewhere else below it. */
+static bool to_journal(void)
+{
+	static atomic_int known; /* 0: not looked yet */
+	int answer = atomic_load(&known);
+	if (answer)
+		return answer > 1;
+	unsigned long long device, inode;
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct stat info;
+	bool same = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+		fstat(STDERR_FILENO, &info) == 0 && info.st_dev == device && info.st_ino == inode;
+	atomic_store(&known, same ? 2 : 1);
+	return same;
+}
+
 void log_line(enum log_level level, const char *format, ...)
 {
 	if (!log_enabled(level))
@@ -50,9 +67,8 @@ void log_line(enum log_level level, const char *format, ...)
 	char line[LINE_MAX_BYTES + 16];
 	int start = 0;
 	if (!line_sink) {
-		start = getenv("JOURNAL_STREAM")
-			? snprintf(line, 16, "<%c>", level_priorities[level])
-			: snprintf(line, 16, "%s: ", level_words[level]);
+		start = to_journal() ? snprintf(line, 16, "<%c>", level_priorities[level])
+				     : snprintf(line, 16, "%s: ", level_words[level]);
 	}
 	va_list arguments;
 	va_start(arguments, format);

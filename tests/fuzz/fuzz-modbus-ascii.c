@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/codec.h"
+#include "tests/fuzz/modbus.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	fuzz_modbus(&codec_serial, "{\"framing\":\"ascii\"}", data, size);
+	fuzz_modbus(&codec_serial, "{\"framing\":\"ascii\",\"listen\":true}", data, size);
+	return 0;
+}
