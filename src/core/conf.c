@@ -82,7 +82,7 @@ static struct sources read_files(char **files, struct problems *problems)
 
 /* ---- groups that stand once ----------------------------------------------------------------- */
 
-/* The group of that name, wherever it stands; NULL where it is nowhere or no group. */
+/* The group of that name, wherever it stands, or what stands for it; NULL where nothing does. */
 static const struct node *find_group(
 	struct conf_parts *parts, const struct sources *sources, const char *name)
 {
@@ -98,7 +98,7 @@ static const struct node *find_group(
 		else
 			found = node;
 	}
-	return found && found->type == NODE_GROUP ? found : NULL;
+	return found;
 }
 
 static const struct node *read_group(struct conf_parts *parts, const struct sources *sources,
@@ -106,7 +106,7 @@ static const struct node *read_group(struct conf_parts *parts, const struct sour
 {
 	const struct node *group = find_group(parts, sources, section->name);
 	section_defaults(section, target);
-	if (group)
+	if (group && group->type == NODE_GROUP)
 		section_read(section, group, target, NULL, parts->problems);
 	return group;
 }

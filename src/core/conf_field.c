@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/conf_schema.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -109,13 +110,14 @@ void field_describe(const struct field *field, struct buffer *text)
 	switch (field->kind) {
 	case FIELD_TEXT:
 	case FIELD_SECRET:
-		buffer_printf(text, "text: %s", form_describe(field->form));
+		buffer_printf(text, "a text of %" PRId64 " to %" PRId64 " bytes: %s", field->min,
+			field->max, form_describe(field->form));
 		break;
 	case FIELD_TEXTS:
-		buffer_printf(text, "array of texts, each %s", form_describe(field->form));
+		buffer_printf(text, "an array of texts, each %s", form_describe(field->form));
 		break;
 	case FIELD_NUMBER:
-		buffer_put_text(text, field->scale > 1 ? "number, " : "integer, ");
+		buffer_put_text(text, field->scale > 1 ? "a number, " : "an integer, ");
 		field_describe_range(field, text);
 		break;
 	case FIELD_BOOLEAN:
@@ -128,13 +130,13 @@ void field_describe(const struct field *field, struct buffer *text)
 		buffer_put_text(text, "true, false or \"auto\"");
 		break;
 	case FIELD_BYTES:
-		buffer_printf(text, "text of %zu hexadecimal digits", 2 * field->size);
+		buffer_printf(text, "a text of %zu hexadecimal digits", 2 * field->size);
 		break;
 	case FIELD_GROUP:
-		buffer_put_text(text, "group { }");
+		buffer_put_text(text, "a group { }");
 		break;
 	case FIELD_GROUPS:
-		buffer_put_text(text, "list ( ) of groups { }");
+		buffer_put_text(text, "a list ( ) of groups { }");
 		break;
 	}
 }

@@ -98,8 +98,13 @@ void nearest_try(struct nearest *nearest, const char *candidate)
 	size_t length = strlen(candidate);
 	if (strlen(nearest->to) > WORD_MAX || length > WORD_MAX)
 		return;
-	size_t apart = distance(nearest->to, candidate);
-	bool near = apart <= 2 && 2 * apart < length;
+	size_t apart = distance(nearest->to, candidate), given = strlen(nearest->to);
+	bool near = apart <= 2 && 2 * apart <= length;
+	/* "timeout" for timeout_ms, "password" for password_file */
+	if (!near && strncmp(candidate, nearest->to, given) == 0 && candidate[given] == '_') {
+		near = true;
+		apart = 2;
+	}
 	if (near && (!nearest->best || apart < nearest->distance)) {
 		nearest->best = candidate;
 		nearest->distance = apart;

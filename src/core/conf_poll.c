@@ -51,8 +51,8 @@ static bool check_seconds(
 	double seconds = node->type == NODE_REAL ? node->real : (double)node->integer;
 	if (seconds <= max && (seconds > 0 || (zero && seconds == 0)))
 		return true;
-	problem_error(parts->problems, node->place, "%s is %g: it must be %s to %d s", key, seconds,
-		zero ? "0" : "above 0", max);
+	problem_error(parts->problems, node->place, "%s is %g: it must be %s %d s", key, seconds,
+		zero ? "0 to" : "more than 0 and at most", max);
 	return false;
 }
 

@@ -3,6 +3,9 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
+
+#include "core/conf_grammar.h"
 
 #define QUOTED_MAX 40
 
@@ -11,8 +14,7 @@ struct scanner {
 	struct place place;
 	struct buffer *clean;
 	struct problems *problems;
-	unsigned depth;
-	char last; /* the last character that is neither blank nor comment */
+	struct grammar grammar;
 	bool secret; /* the value of a key that no message may show */
 	struct scan result;
 };
@@ -27,6 +29,17 @@ static void give_up(struct scanner *scanner)
 {
 	scanner->result.parse = false;
 	scanner->at = scanner->end;
+}
+
+/* False where the token cannot stand here: the file ends for us then. */
+static bool take(struct scanner *scanner, char token)
+{
+	OWNED_BUFFER fault = BUFFER_EMPTY;
+	if (grammar_take(&scanner->grammar, token, scanner->place.line, &fault))
+		return true;
+	problem_error(scanner->problems, scanner->place, "%s", buffer_text(&fault));
+	give_up(scanner);
+	return false;
 }
 
 static void copy(struct scanner *scanner, size_t count)
@@ -90,8 +103,8 @@ static void copy_text(struct scanner *scanner)
 		give_up(scanner);
 		return;
 	}
-	copy(scanner, size + 1);
-	scanner->last = '"';
+	if (take(scanner, TOKEN_TEXT))
+		copy(scanner, size + 1);
 }
 
 static bool is_name_start(char c)
@@ -106,8 +119,10 @@ static void copy_name(struct scanner *scanner)
 		(peek(scanner, size) && strchr("-_*", peek(scanner, size))))
 		size++;
 	scanner->secret = size >= 6 && memcmp(scanner->at + size - 6, "secret", 6) == 0;
-	copy(scanner, size);
-	scanner->last = 'a';
+	bool boolean = (size == 4 && strncasecmp(scanner->at, "true", size) == 0) ||
+		(size == 5 && strncasecmp(scanner->at, "false", size) == 0);
+	if (take(scanner, boolean ? TOKEN_BOOLEAN : TOKEN_NAME))
+		copy(scanner, size);
 }
 
 struct number {
@@ -199,39 +214,26 @@ static void refuse_integer(struct scanner *scanner, const struct number *number)
 static void copy_number(struct scanner *scanner)
 {
 	struct number number = measure(scanner);
-	if (number.size == 0)
-		number.size = 1;
-	scanner->last = '0';
-	if (number.real && !number.digits)
-		problem_error(scanner->problems, scanner->place,
-			"%.*s is no number: write digits before or behind the point",
-			(int)number.size, scanner->at);
-	bool fine = number.real || !number.digits ||
-		fits(&number, number.wide ? INT64_MAX : INT32_MAX);
+	if (!take(scanner, TOKEN_NUMBER))
+		return;
+	if (!number.digits) {
+		problem_error(
+			scanner->problems, scanner->place, "this is no number: it has no digits");
+		give_up(scanner);
+		return;
+	}
+	bool fine = number.real || fits(&number, number.wide ? INT64_MAX : INT32_MAX);
 	if (fine)
 		copy(scanner, number.size);
 	else
 		refuse_integer(scanner, &number);
 }
 
-static void copy_bracket(struct scanner *scanner)
+static void copy_sign(struct scanner *scanner)
 {
-	bool open = strchr("({[", *scanner->at) != NULL;
-	if (open && ++scanner->depth > SCAN_DEPTH_MAX) {
-		problem_error(scanner->problems, scanner->place,
-			"brackets stand deeper than %d in one another", SCAN_DEPTH_MAX);
-		give_up(scanner);
-		return;
-	}
-	if (!open && scanner->depth)
-		scanner->depth--;
-	if (!open && scanner->last == ',' && *scanner->at != '}') {
-		problem_error(scanner->problems, scanner->place,
-			"a comma stands before the closing '%c': remove it", *scanner->at);
-		scanner->result.parse = false;
-	}
-	scanner->last = *scanner->at;
-	copy(scanner, 1);
+	bool blank = isspace((unsigned char)*scanner->at);
+	if (blank || take(scanner, *scanner->at))
+		copy(scanner, 1);
 }
 
 static void refuse_include(struct scanner *scanner)
@@ -259,14 +261,10 @@ static void step(struct scanner *scanner)
 		copy_name(scanner);
 	} else if (isdigit((unsigned char)c) || strchr("+-.", c)) {
 		copy_number(scanner);
-	} else if (strchr("(){}[]", c)) {
-		copy_bracket(scanner);
 	} else if (c == '@') {
 		refuse_include(scanner);
 	} else {
-		if (!isspace((unsigned char)c))
-			scanner->last = c;
-		copy(scanner, 1);
+		copy_sign(scanner);
 	}
 }
 
@@ -279,8 +277,9 @@ struct scan scan_text(struct buffer *clean, const char *text, size_t size, const
 		.clean = clean,
 		.problems = problems,
 		.result.parse = true };
-	buffer_reserve(clean, size);
 	while (scanner.at < scanner.end)
 		step(&scanner);
+	if (scanner.result.parse)
+		take(&scanner, TOKEN_END);
 	return scanner.result;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What libconfig would swallow without a word, found before it sees the text: integers that do not fit
- * (it folds 5000000000 to 705032704), comments that never end, bytes that end its strings.
+ * (it folds 5000000000 to 705032704), comments that never end, bytes that end its strings; and faults
+ * of the syntax, to which it has two words only.
  */
 #ifndef EB_CORE_CONF_SCAN_H
 #define EB_CORE_CONF_SCAN_H
@@ -12,9 +13,6 @@
 
 #include "core/problem.h"
 #include "util/buffer.h"
-
-/* How deep brackets may stand in one another. */
-#define SCAN_DEPTH_MAX 12
 
 /* What stands in the clean text for an integer that was reported; by its width. */
 #define SCAN_BAD_32 INT32_MIN

@@ -172,7 +172,9 @@ static void read_texts(
 	for (size_t i = 0; i < node->count; i++) {
 		const struct node *item = &node->items[i];
 		if (item->type != NODE_TEXT && item->type != NODE_BAD)
-			refuse_type(reader, field, item);
+			problem_error(reader->problems, item->place,
+				"an item of %s is %s: it must be a text: %s", field->key,
+				node_type_name(item->type), form_describe(field->form));
 		else if (item->type == NODE_TEXT && check_text(reader, field, item))
 			texts[count++] = must_strdup(item->text);
 	}
@@ -270,7 +272,10 @@ static void read_field(
 		read_choice(reader, field, node);
 		break;
 	case FIELD_BYTES:
-		fits = node->type == NODE_TEXT && put_bytes(field, reader->target, node->text) == 0;
+		fits = node->type == NODE_TEXT;
+		if (fits && put_bytes(field, reader->target, node->text) < 0)
+			problem_error(reader->problems, node->place,
+				"%s must be %zu hexadecimal digits", field->key, 2 * field->size);
 		break;
 	case FIELD_GROUP:
 		fits = node->type == NODE_GROUP;

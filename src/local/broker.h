@@ -18,7 +18,7 @@ struct broker_setup {
 
 /* Connects from the loop, again and again; nothing here ever blocks.  0 or -errno. */
 int broker_create(struct broker **broker, const struct broker_setup *setup);
-/* Says "offline" and leaves, where it is connected. */
+/* Says "offline" and leaves, where it is connected; that takes 200 ms at most. */
 void broker_destroy(struct broker *broker);
 
 /* All of these copy what they need into a bounded queue, and take NULL for no broker. */

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the control socket can ask: each command in a table, answered at once or with the field's help. */
+#include "config.h"
+
+#include "bridge/parts.h"
+
+#include <string.h>
+
+#include "util/alloc.h"
+#include "util/json.h"
+
+struct admin_command {
+	const char *name;
+	bool privileged;
+	void (*run)(struct bridge *bridge, const struct control_request *request);
+};
+
+/* ---- asking the field ----------------------------------------------------------------------- */
+
+static void inquire(struct bridge *bridge, const struct control_request *request,
+	enum query_kind what, uint32_t number)
+{
+	uint64_t serial = bridge_query(bridge, what, number);
+	if (!serial) {
+		control_refuse(bridge->control, request->token,
+			"the field has too much to do to answer: ask again");
+		return;
+	}
+	struct inquiry *inquiry = must_alloc(sizeof(*inquiry));
+	*inquiry = (struct inquiry){
+		.serial = serial, .token = request->token, .what = what, .number = number
+	};
+	list_append(&bridge->inquiries, &inquiry->link);
+}
+
+/* The text argument of that key, or NULL. */
+static const char *argument(const struct control_request *request, const char *key)
+{
+	struct value value;
+	if (value_find(request->arguments, request->size, key, &value, NULL) &&
+		value.type == VALUE_STRING)
+		return value.text;
+	return NULL;
+}
+
+/* ---- status --------------------------------------------------------------------------------- */
+
+static void print_counts(struct bridge *bridge, struct buffer *json)
+{
+	uint32_t health[HEALTH_DOWN + 1] = { 0 }, session[SESSION_WAITING + 1] = { 0 };
+	for (uint32_t i = 0; i < bridge->conf->device_count; i++) {
+		health[bridge->fleet->devices[i].health]++;
+		session[cloud_device_state(bridge->cloud, i)]++;
+	}
+	buffer_printf(json, "\"devices\":{\"count\":%u", bridge->conf->device_count);
+	for (int state = 0; state <= HEALTH_DOWN; state++)
+		buffer_printf(json, ",\"%s\":%u", health_name(state), health[state]);
+	buffer_put_text(json, "},\"sessions\":{");
+	for (int state = 0; state <= SESSION_WAITING; state++)
+		buffer_printf(json, "%s\"%s\":%u", state ? "," : "", session_state_name(state),
+			session[state]);
+	buffer_put_byte(json, '}');
+}
+
+static void print_scripts(struct bridge *bridge, struct buffer *json)
+{
+	buffer_put_text(json, ",\"scripts\":[");
+	for (size_t i = 0; i < bridge->fleet->script_count; i++) {
+		const struct fleet_script *entry = &bridge->fleet->scripts[i];
+		uint32_t devices = 0, failing = 0;
+		for (uint32_t d = 0; d < bridge->conf->device_count; d++) {
+			const struct member *device = &bridge->fleet->devices[d];
+			if (!device->conf->script_path ||
+				strcmp(device->conf->script_path, entry->path))
+				continue;
+			devices++;
+			failing += device->script_error != NULL;
+		}
+		buffer_put_text(json, i ? ",{\"file\":" : "{\"file\":");
+		json_put_text(json, entry->path);
+		buffer_printf(json, ",\"devices\":%u,\"failing\":%u,\"memory\":%zu}", devices,
+			failing, script_memory(entry->script));
+	}
+	buffer_put_byte(json, ']');
+}
+
+static void print_status(struct bridge *bridge, const struct answer *field, struct buffer *json)
+{
+	int64_t up = loop_now(bridge->loop) - bridge->started_us;
+	buffer_put_text(json, "{\"gateway\":");
+	json_put_text(json, bridge->conf->gateway.name);
+	buffer_printf(json, ",\"version\":\"" PACKAGE_VERSION "\",\"uptime_s\":%jd,",
+		(intmax_t)(up / USEC_PER_SEC));
+	print_counts(bridge, json);
+	buffer_put_text(json, ",\"cloud\":");
+	cloud_status(bridge->cloud, json);
+	buffer_put_text(json, ",\"mqtt\":");
+	if (bridge->broker)
+		broker_status(bridge->broker, json);
+	else
+		buffer_put_text(json, "null");
+	print_scripts(bridge, json);
+	buffer_printf(json, ",\"commands_running\":%zu,\"readings_dropped\":%ju,\"field\":",
+		pipeline_running(bridge->pipeline), (uintmax_t)mailbox_dropped(bridge->from_field));
+	buffer_put(json, field->text.data, field->text.size);
+	buffer_put_byte(json, '}');
+}
+
+static void run_status(struct bridge *bridge, const struct control_request *request)
+{
+	inquire(bridge, request, QUERY_STATUS, 0);
+}
+
+/* ---- device --------------------------------------------------------------------------------- */
+
+static void print_device(
+	struct bridge *bridge, uint32_t number, const struct answer *field, struct buffer *json)
+{
+	const struct member *device = &bridge->fleet->devices[number];
+	buffer_put_byte(json, '{');
+	member_print(device, json);
+	buffer_put_text(json, ",\"bus\":");
+	json_put_text(json, bridge->conf->buses[device->conf->bus].name);
+	buffer_put_text(json, ",\"product_key\":");
+	json_put_text(json, device->conf->product_key);
+	buffer_put_text(json, ",\"device_key\":");
+	json_put_text(json, device->conf->device_key);
+	buffer_put_text(json, ",\"session\":");
+	cloud_device_status(bridge->cloud, number, json);
+	buffer_put_text(json, ",\"field\":");
+	buffer_put(json, field->text.data, field->text.size);
+	buffer_put_byte(json, '}');
+}
+
+static void run_device(struct bridge *bridge, const struct control_request *request)
+{
+	const char *name = argument(request, "name");
+	int64_t number = name ? conf_find_device(bridge->conf, name) : -1;
+	if (number < 0)
+		control_refuse(bridge->control, request->token,
+			"no device is named \"%s\": enos-bridged -t lists them", name ? name : "");
+	else
+		inquire(bridge, request, QUERY_DEVICE, (uint32_t)number);
+}
+
+/* ---- dump ----------------------------------------------------------------------------------- */
+
+static void run_dump(struct bridge *bridge, const struct control_request *request)
+{
+	const char *name = argument(request, "bus");
+	int64_t number = name ? conf_find_bus(bridge->conf, name) : -1;
+	if (number < 0)
+		control_refuse(bridge->control, request->token,
+			"no bus is named \"%s\": enos-bridge status lists them", name ? name : "");
+	else
+		inquire(bridge, request, QUERY_DUMP, (uint32_t)number);
+}
+
+static void run_reload(struct bridge *bridge, const struct control_request *request)
+{
+	OWNED_BUFFER json = BUFFER_EMPTY;
+	bridge_reload(bridge, &json);
+	control_answer(bridge->control, request->token, buffer_text(&json));
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static const struct admin_command commands[] = {
+	{ "status", false, run_status },
+	{ "device", false, run_device },
+	{ "dump", false, run_dump },
+	{ "reload", true, run_reload },
+};
+
+void admin_request(void *context, const struct control_request *request)
+{
+	struct bridge *bridge = context;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		if (strcmp(commands[i].name, request->command))
+			continue;
+		if (commands[i].privileged && !request->privileged)
+			control_refuse(bridge->control, request->token,
+				"\"%s\" changes something: only root and the daemon's own user may ask "
+				"for it",
+				request->command);
+		else
+			commands[i].run(bridge, request);
+		return;
+	}
+	control_refuse(bridge->control, request->token,
+		"\"%s\" is no command of this version: status, device, dump and reload are",
+		request->command);
+}
+
+void admin_answer(struct bridge *bridge, struct answer *answer)
+{
+	if (answer->serial == bridge->ping_serial) {
+		bridge->ping_answered = true;
+		return;
+	}
+	list_for_each (link, &bridge->inquiries) {
+		struct inquiry *inquiry = container_of(link, struct inquiry, link);
+		if (inquiry->serial != answer->serial)
+			continue;
+		OWNED_BUFFER json = BUFFER_EMPTY;
+		if (inquiry->what == QUERY_STATUS)
+			print_status(bridge, answer, &json);
+		else if (inquiry->what == QUERY_DEVICE)
+			print_device(bridge, inquiry->number, answer, &json);
+		else
+			buffer_put(&json, answer->text.data, answer->text.size);
+		control_answer(bridge->control, inquiry->token, buffer_text(&json));
+		list_remove(&inquiry->link);
+		free(inquiry);
+		return;
+	}
+}
+
+void admin_finish(struct bridge *bridge)
+{
+	for (struct list *link; (link = list_take_first(&bridge->inquiries));)
+		free(container_of(link, struct inquiry, link));
+}

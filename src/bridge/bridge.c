@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bridge/bridge.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "bridge/parts.h"
+#include "util/alloc.h"
+#include "util/service.h"
+
+/* Mails that wait for a plane, beside one for each device. */
+#define MAILBOX_ROOM 4096
+#define STOP_LOOK_MS 10
+#define OVERFLOW_SAY_S 60
+
+/* ---- the path of a reading ------------------------------------------------------------------ */
+
+static void script_changed(struct bridge *bridge, const struct member *device)
+{
+	if (device->script_error)
+		log_warning("device %s: script failed: %s: its points are missing until it works; "
+			    "the bytes are still echoed",
+			device->conf->name, device->script_error);
+	else
+		log_info("device %s: script works again", device->conf->name);
+	broker_script(
+		bridge->broker, device->number, device->script_error ? device->script_error : "");
+}
+
+static void take_reading(struct bridge *bridge, const struct reading *reading)
+{
+	struct member *device = &bridge->fleet->devices[reading->device];
+	struct reports reports;
+	broker_reading(bridge->broker, reading);
+	if (member_decode(device, reading, &reports))
+		script_changed(bridge, device);
+	for (size_t i = 0; i < reports.count; i++) {
+		broker_report(bridge->broker, reports.items[i]);
+		cloud_report(bridge->cloud, reports.items[i]);
+	}
+	reports_finish(&reports);
+}
+
+/* ---- the path of a command ------------------------------------------------------------------ */
+
+static void take_command(void *context, struct command *command)
+{
+	struct bridge *bridge = context;
+	broker_command(bridge->broker, command);
+	pipeline_submit(bridge->pipeline, command);
+}
+
+static void take_bad_command(void *context, struct command *command, const char *why)
+{
+	struct bridge *bridge = context;
+	broker_command(bridge->broker, command);
+	pipeline_refuse(bridge->pipeline, command, REPLY_REFUSED, why);
+}
+
+static void take_reply(void *context, const struct command *command, struct reply *reply)
+{
+	struct bridge *bridge = context;
+	log_info("device %s: command %s from the %s: code %d",
+		bridge->conf->devices[command->device].name, command->topic,
+		command_origin_name(command->origin), reply->code);
+	broker_reply(bridge->broker, command, reply);
+	cloud_reply(bridge->cloud, reply);
+}
+
+/* ---- changes of state ----------------------------------------------------------------------- */
+
+static void take_health(struct bridge *bridge, const struct health *health)
+{
+	struct member *device = &bridge->fleet->devices[health->device];
+	device->health = health->state;
+	device->health_error = health->error;
+	device->health_since = health->stamp;
+	broker_health(bridge->broker, health);
+}
+
+static void take_session_state(
+	void *context, uint32_t device, enum session_state state, const char *reason)
+{
+	struct bridge *bridge = context;
+	broker_session(bridge->broker, device, session_state_name(state), reason);
+}
+
+static void take_fate(
+	void *context, const struct report *report, enum report_fate fate, const char *reason)
+{
+	struct bridge *bridge = context;
+	if (fate == REPORT_REJECTED)
+		log_warning(
+			"device %s: the cloud rejected a %s report: %s: it is dropped; check the "
+			"script's names and types against the device's model",
+			bridge->conf->devices[report->device].name, report_kind_name(report->kind),
+			reason);
+}
+
+/* ---- mail ----------------------------------------------------------------------------------- */
+
+static void take_mail(struct bridge *bridge, struct mail *mail)
+{
+	switch ((enum message_kind)mail->kind) {
+	case MESSAGE_READING:
+		take_reading(bridge, container_of(mail, struct reading, mail));
+		break;
+	case MESSAGE_OUTCOME:
+		pipeline_outcome(bridge->pipeline, container_of(mail, struct outcome, mail));
+		return;
+	case MESSAGE_HEALTH:
+		take_health(bridge, container_of(mail, struct health, mail));
+		break;
+	case MESSAGE_LINK:
+		broker_link(bridge->broker, container_of(mail, struct link_change, mail));
+		break;
+	case MESSAGE_ANSWER:
+		admin_answer(bridge, container_of(mail, struct answer, mail));
+		break;
+	case MESSAGE_PLAN:
+	case MESSAGE_ORDER:
+	case MESSAGE_QUERY:
+		break;
+	}
+	message_destroy(mail);
+}
+
+static void report_overflow(struct bridge *bridge)
+{
+	uint64_t dropped = mailbox_dropped(bridge->from_field), held;
+	if (dropped == bridge->overflow_seen ||
+		!log_limit_pass(&bridge->overflow, loop_now(bridge->loop), &held))
+		return;
+	log_warning(
+		"bridge: %ju readings were dropped: they come faster than scripts and cloud take "
+		"them; poll less often",
+		(uintmax_t)(dropped - bridge->overflow_seen));
+	bridge->overflow_seen = dropped;
+}
+
+static void read_mail(struct bridge *bridge)
+{
+	struct list mails;
+	list_init(&mails);
+	mailbox_take_all(bridge->from_field, &mails);
+	for (struct list *link; (link = list_take_first(&mails));)
+		take_mail(bridge, container_of(link, struct mail, link));
+	report_overflow(bridge);
+}
+
+static void mail_ready(struct watch *watch, uint32_t events)
+{
+	read_mail(container_of(watch, struct bridge, mail));
+}
+
+uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number)
+{
+	uint64_t serial = ++bridge->query_serial;
+	struct query *query = query_create(what, serial, number);
+	return mailbox_put(bridge->to_field, &query->mail) ? serial : 0;
+}
+
+/* ---- the watchdog: fed only while both planes make progress ------------------------------------ */
+
+static void watchdog_expired(struct timer *timer, int64_t now_us)
+{
+	struct bridge *bridge = container_of(timer, struct bridge, watchdog);
+	if (bridge->ping_answered) {
+		service_watchdog();
+		bridge->ping_answered = false;
+		bridge->ping_serial = bridge_query(bridge, QUERY_PING, 0);
+	}
+	loop_arm(bridge->loop, timer, now_us + (int64_t)bridge->setup.watchdog_us / 3);
+}
+
+/* ---- start and stop ------------------------------------------------------------------------- */
+
+static int create_planes(struct bridge *bridge)
+{
+	const struct conf *conf = bridge->conf;
+	size_t room = conf->device_count + MAILBOX_ROOM;
+	int result = mailbox_create(&bridge->to_field, room);
+	if (result == 0)
+		result = mailbox_create(&bridge->from_field, room);
+	if (result < 0)
+		return result;
+	struct field_setup field = { .conf = conf,
+		.clock = loop_clock(bridge->loop),
+		.resolver = bridge->resolver,
+		.inbox = bridge->to_field,
+		.outbox = bridge->from_field };
+	struct cloud_setup cloud = { .conf = conf,
+		.loop = bridge->loop,
+		.resolver = bridge->resolving,
+		.listener = { .context = bridge,
+			.command = take_command,
+			.bad_command = take_bad_command,
+			.state = take_session_state,
+			.fate = take_fate } };
+	struct pipeline_setup pipeline = { .fleet = bridge->fleet,
+		.to_field = bridge->to_field,
+		.from_field = bridge->from_field,
+		.context = bridge,
+		.reply = take_reply };
+	bridge->pipeline = pipeline_create(&pipeline);
+	result = field_create(&bridge->field, &field);
+	return result < 0 ? result : cloud_create(&bridge->cloud, &cloud);
+}
+
+static int create_local(struct bridge *bridge)
+{
+	const struct conf *conf = bridge->conf;
+	struct broker_setup broker = {
+		.conf = conf, .loop = bridge->loop, .resolver = bridge->resolving
+	};
+	int result = conf->mqtt.enabled ? broker_create(&bridge->broker, &broker) : 0;
+	if (result < 0)
+		return result;
+	struct control_setup control = { .loop = bridge->loop,
+		.path = conf->gateway.control_socket,
+		.context = bridge,
+		.request = admin_request };
+	if (!*conf->gateway.control_socket)
+		return 0;
+	result = control_create(&bridge->control, &control);
+	if (result < 0)
+		log_error("control: cannot listen on %s: %s: is another enos-bridged running?",
+			conf->gateway.control_socket, strerror(-result));
+	return result;
+}
+
+int bridge_create(struct bridge **created, const struct bridge_setup *setup)
+{
+	struct bridge *bridge = must_alloc(sizeof(*bridge));
+	bridge->setup = *setup;
+	bridge->conf = setup->conf;
+	bridge->loop = setup->loop;
+	bridge->fleet = setup->fleet;
+	bridge->started_us = loop_now(setup->loop);
+	bridge->overflow = (struct log_limit){ .window_us = OVERFLOW_SAY_S * USEC_PER_SEC,
+		.burst = 1 };
+	list_init(&bridge->inquiries);
+
+	int result = resolver_create(&bridge->resolver, NULL);
+	if (result == 0)
+		result = resolver_client_create(&bridge->resolving, bridge->resolver, bridge->loop);
+	if (result == 0)
+		result = create_planes(bridge);
+	if (result == 0)
+		result = create_local(bridge);
+	if (result == 0) {
+		bridge->mail = (struct watch){
+			.fd = mailbox_fd(bridge->from_field), .events = EPOLLIN, .ready = mail_ready
+		};
+		result = loop_add(bridge->loop, &bridge->mail);
+	}
+	if (result < 0) {
+		log_error("bridge: cannot start: %s", strerror(-result));
+		bridge_destroy(bridge);
+		return result;
+	}
+	*created = bridge;
+	return 0;
+}
+
+static void end_field(struct bridge *bridge)
+{
+	if (!bridge->field_runs)
+		return;
+	bridge->field_runs = false;
+	field_stop(bridge->field);
+	read_mail(bridge);
+}
+
+void bridge_destroy(struct bridge *bridge)
+{
+	if (!bridge)
+		return;
+	end_field(bridge);
+	loop_disarm(bridge->loop, &bridge->watchdog);
+	loop_disarm(bridge->loop, &bridge->stopping);
+	loop_remove(bridge->loop, &bridge->mail);
+	if (bridge->pipeline && bridge->cloud)
+		pipeline_destroy(bridge->pipeline);
+	admin_finish(bridge);
+	control_destroy(bridge->control);
+	broker_destroy(bridge->broker);
+	cloud_destroy(bridge->cloud);
+	field_destroy(bridge->field);
+	mailbox_destroy(bridge->from_field);
+	mailbox_destroy(bridge->to_field);
+	resolver_client_destroy(bridge->resolving);
+	resolver_destroy(bridge->resolver);
+	free(bridge);
+}
+
+void bridge_send_plan(struct bridge *bridge, const struct member *device)
+{
+	struct plan_change *change = plan_change_create(plan_reference(device->plan));
+	if (!mailbox_put(bridge->to_field, &change->mail))
+		log_error("device %s: its polls could not be handed to the field: it has too much "
+			  "to do already; run enos-bridge reload again",
+			device->conf->name);
+}
+
+int bridge_start(struct bridge *bridge)
+{
+	for (uint32_t i = 0; i < bridge->conf->device_count; i++)
+		bridge_send_plan(bridge, &bridge->fleet->devices[i]);
+	int result = field_start(bridge->field);
+	if (result < 0) {
+		log_error("field: cannot start its thread: %s", strerror(-result));
+		return result;
+	}
+	bridge->field_runs = true;
+	cloud_start(bridge->cloud);
+	if (bridge->setup.watchdog_us) {
+		bridge->watchdog.expired = watchdog_expired;
+		bridge->ping_answered = true;
+		loop_arm(bridge->loop, &bridge->watchdog, loop_now(bridge->loop));
+	}
+	return 0;
+}
+
+static void look_whether_done(struct timer *timer, int64_t now_us)
+{
+	struct bridge *bridge = container_of(timer, struct bridge, stopping);
+	size_t pending = cloud_pending(bridge->cloud);
+	if (pending && now_us < bridge->stop_by_us) {
+		loop_arm(bridge->loop, timer, now_us + STOP_LOOK_MS * USEC_PER_MSEC);
+		return;
+	}
+	if (pending)
+		log_warning("bridge: stopped with %zu reports that the cloud did not acknowledge: "
+			    "they are lost; check the connection to %s",
+			pending, bridge->conf->enos.host);
+	loop_stop(bridge->loop);
+}
+
+void bridge_stop(struct bridge *bridge)
+{
+	if (bridge->stop_asked)
+		return;
+	bridge->stop_asked = true;
+	bridge->stop_by_us = loop_now_exact(bridge->loop) + BRIDGE_STOP_MS * USEC_PER_MSEC;
+	end_field(bridge);
+	bridge->stopping.expired = look_whether_done;
+	loop_arm(bridge->loop, &bridge->stopping, loop_now(bridge->loop));
+}

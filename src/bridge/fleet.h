@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All devices and the scripts that they share. */
+#ifndef EB_BRIDGE_FLEET_H
+#define EB_BRIDGE_FLEET_H
+
+#include "bridge/member.h"
+#include "core/conf.h"
+
+struct fleet_script {
+	const char *path; /* borrowed from the configuration */
+	const char *name; /* as the configuration writes it */
+	struct script *script;
+};
+
+struct fleet {
+	const struct conf *conf;
+	struct fleet_script *scripts;
+	size_t script_count;
+	struct member *devices; /* conf->device_count */
+};
+
+/* Loads every script and plans every device.  NULL where problems has errors. */
+struct fleet *fleet_create(const struct conf *conf, struct problems *problems);
+void fleet_destroy(struct fleet *fleet);
+
+/*
+ * Loads the script's file anew.  Where it and the plans of all its devices are good it takes over,
+ * and changed is called for each device; else the old one goes on and problems says why.
+ */
+int fleet_reload(struct fleet *fleet, size_t script,
+	void (*changed)(struct member *device, void *context), void *context,
+	struct problems *problems);
+
+#endif

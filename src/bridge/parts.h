@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the bridge share: the parts, as bridge.c holds them. */
+#ifndef EB_BRIDGE_PARTS_H
+#define EB_BRIDGE_PARTS_H
+
+#include "bridge/bridge.h"
+#include "bridge/pipeline.h"
+#include "cloud/cloud.h"
+#include "core/mailbox.h"
+#include "core/resolver.h"
+#include "field/field.h"
+#include "local/broker.h"
+#include "local/control.h"
+#include "util/log.h"
+
+/* A control request that waits for the field's part of its answer. */
+struct inquiry {
+	struct list link;
+	uint64_t serial; /* of the query */
+	uint64_t token; /* of the control request */
+	enum query_kind what;
+	uint32_t number;
+};
+
+struct bridge {
+	struct bridge_setup setup;
+	const struct conf *conf;
+	struct loop *loop;
+	struct fleet *fleet;
+	struct resolver *resolver;
+	struct resolver_client *resolving;
+	struct mailbox *to_field, *from_field;
+	struct field *field;
+	bool field_runs;
+	struct pipeline *pipeline;
+	struct cloud *cloud;
+	struct broker *broker; /* NULL: no echo */
+	struct control *control; /* NULL: no socket */
+	struct watch mail;
+
+	struct list inquiries;
+	uint64_t query_serial;
+	int64_t started_us;
+
+	struct timer watchdog;
+	uint64_t ping_serial; /* of the ping under way */
+	bool ping_answered;
+
+	struct timer stopping; /* armed once bridge_stop() was called */
+	int64_t stop_by_us;
+	bool stop_asked;
+
+	struct log_limit overflow;
+	uint64_t overflow_seen; /* readings dropped, as last reported */
+};
+
+/* admin.c: requests of the control socket, and the field's answers to what they asked. */
+void admin_request(void *context, const struct control_request *request);
+void admin_answer(struct bridge *bridge, struct answer *answer);
+void admin_finish(struct bridge *bridge);
+/* Asks the field; the answer comes with this serial.  0 where the field's inbox is full. */
+uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number);
+void bridge_send_plan(struct bridge *bridge, const struct member *device);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "field/device.h"
+
+#include <string.h>
+
+#include "field/bus.h"
+#include "field/schedule.h"
+#include "util/alloc.h"
+
+struct device *device_create(struct bus *bus, uint32_t number)
+{
+	struct device *device = must_alloc(sizeof(*device));
+	device->bus = bus;
+	device->number = number;
+	device->due_us = INT64_MAX;
+	list_append(&bus->devices, &device->turn);
+	bus->device_count++;
+	return device;
+}
+
+void device_destroy(struct device *device)
+{
+	if (!device)
+		return;
+	list_remove(&device->turn);
+	plan_release(device->plan);
+	plan_release(device->next_plan);
+	free(device->tasks);
+	free(device);
+}
+
+const char *device_name(const struct device *device)
+{
+	return device->bus->plane->conf->devices[device->number].name;
+}
+
+void device_refresh_due(struct device *device)
+{
+	int64_t due_us = INT64_MAX;
+	for (size_t i = 0; device->plan && i < device->plan->count; i++) {
+		int64_t task_us = task_due_us(&device->tasks[i]);
+		if (task_us < due_us)
+			due_us = task_us;
+	}
+	device->due_us = due_us;
+}
+
+static const struct task *find_task(const struct device *device, const char *name, int64_t *period)
+{
+	for (size_t i = 0; device->plan && i < device->plan->count; i++) {
+		const struct poll *poll = &device->plan->polls[i];
+		if (!poll->request->name || strcmp(poll->request->name, name) != 0)
+			continue;
+		*period = poll->period_us;
+		return &device->tasks[i];
+	}
+	return NULL;
+}
+
+/* A poll of the same name goes on in step; with another period it is due no later than that. */
+static bool take_over(const struct device *device, const struct poll *poll, struct task *task)
+{
+	int64_t period_us = 0;
+	const char *name = poll->request->name;
+	const struct task *old = name ? find_task(device, name, &period_us) : NULL;
+	if (!old || old->due_us == INT64_MAX || (poll->request->wire.flags & EB_LISTEN))
+		return false;
+	*task = *old;
+	task->running = false;
+	task->tries = task->failed = 0;
+	task->again_us = 0;
+	int64_t latest_us = bus_now(device->bus) + poll->period_us;
+	if (poll->period_us != period_us && task->due_us > latest_us)
+		task->due_us = latest_us;
+	return true;
+}
+
+static void run_plan(struct device *device, struct plan *plan)
+{
+	struct task *tasks = must_array(plan->count, sizeof(*tasks));
+	bool *known = must_array(plan->count, sizeof(*known));
+	for (size_t i = 0; i < plan->count; i++)
+		known[i] = take_over(device, &plan->polls[i], &tasks[i]);
+	free(device->tasks);
+	plan_release(device->plan);
+	device->tasks = tasks;
+	device->plan = plan;
+	for (size_t i = 0; i < plan->count; i++) {
+		if (!known[i])
+			schedule_first(device, (uint32_t)i);
+	}
+	free(known);
+	device_refresh_due(device);
+}
+
+void device_change_plan(struct device *device, struct plan *plan)
+{
+	plan_release(device->next_plan);
+	device->next_plan = plan;
+	device_settle(device);
+}
+
+void device_settle(struct device *device)
+{
+	if (device->next_plan && !device->outstanding)
+		run_plan(device, TAKE(device->next_plan));
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A device as the field runs it: its plan, when its polls are due, and how it does. */
+#ifndef EB_FIELD_DEVICE_H
+#define EB_FIELD_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/message.h"
+#include "field/stats.h"
+#include "util/list.h"
+
+struct bus;
+
+/* A poll as it runs, beside the constant one of the same number in the plan. */
+struct task {
+	int64_t due_us; /* kept without drift; INT64_MAX: never sent */
+	int64_t again_us; /* 0, or when what failed is tried again, whatever due_us says */
+	int64_t good_ms; /* wall clock of its last good answer, 0 none */
+	uint32_t requests, answers, failures;
+	uint32_t missed; /* periods that passed without it */
+	uint32_t late_max_us; /* longest that it began after it was due */
+	uint8_t tries; /* failed ones of the one that is being tried again */
+	uint8_t failed; /* in a row, tries counted as one, exceptions too */
+	bool running;
+	bool fresh; /* not yet begun since the device has a plan */
+};
+
+/* Kept per (bus, device): a dead unit says nothing of its namesake on another bus. */
+struct condition {
+	uint8_t state, told; /* enum health_state: as it is, as the main plane knows it */
+	uint8_t error, probes; /* class that brought it there; probes since it is down */
+	uint16_t failures; /* in a row */
+	uint32_t code;
+	uint32_t took_us; /* the longest that it took to answer lately; 0 unknown */
+	uint32_t delay_ms; /* between probes */
+	int64_t probe_us; /* the next one */
+	int64_t since_us; /* down since */
+	int64_t changed_ms; /* wall clock of the last change of state */
+};
+
+struct device {
+	struct list turn; /* in bus->devices: the one served longest ago is first */
+	struct bus *bus;
+	uint32_t number;
+	uint16_t outstanding; /* requests */
+	struct plan *plan, *next_plan; /* referenced; next_plan waits for the transaction's end */
+	struct task *tasks; /* of plan->polls */
+	int64_t due_us; /* when the earliest of tasks may begin, INT64_MAX none */
+	int64_t asked_us; /* what timed out last was sent then, and may yet be answered; 0 none */
+	int64_t quiet_us; /* nothing is asked of it before */
+	struct condition condition;
+	struct stats stats;
+};
+
+struct device *device_create(struct bus *bus, uint32_t number);
+void device_destroy(struct device *device);
+/*
+ * Runs another plan, taking over the caller's reference, at once or after what is outstanding.
+ * Polls of the same name keep their phase and their counters.
+ */
+void device_change_plan(struct device *device, struct plan *plan);
+/* Called when a transaction of it ended: runs the plan that waited for that. */
+void device_settle(struct device *device);
+/* To be called when a task's due time, tries or running changed. */
+void device_refresh_due(struct device *device);
+/* When the task may begin, as far as its own times go; INT64_MAX while it runs. */
+static inline int64_t task_due_us(const struct task *task)
+{
+	if (task->running)
+		return INT64_MAX;
+	return task->again_us ? task->again_us : task->due_us;
+}
+const char *device_name(const struct device *device);
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "field/schedule.h"
+
+#include "field/health.h"
+
+/* Polls on TCP fall into slots of this, so that one wake-up serves many of them. */
+#define SLOT_US (50 * USEC_PER_MSEC)
+#define URGENT_RUN_MAX 3
+#define AGAIN_FIRST_US (500 * USEC_PER_MSEC)
+#define AGAIN_MAX_US (60 * USEC_PER_SEC)
+
+static bool is_slotted(const struct bus *bus, int64_t period_us)
+{
+	return bus->conf->line.transport == EB_TCP && period_us >= 20 * SLOT_US;
+}
+
+static int64_t next_slot(int64_t us)
+{
+	return (us + SLOT_US - 1) / SLOT_US * SLOT_US;
+}
+
+/*
+ * The first one after now of a poll's regular times: these begin at a point of the period that is
+ * the bus's own, so that thousands of devices are not all due in the same slot.
+ */
+static int64_t regular_us(const struct bus *bus, int64_t now, int64_t period_us)
+{
+	/* Steps of the golden section spread any number of buses evenly. */
+	uint32_t part = bus->number * UINT32_C(2654435769);
+	int64_t phase_us = (int64_t)(((unsigned __int128)period_us * part) >> 32);
+	phase_us -= phase_us % SLOT_US;
+	int64_t periods = (now - phase_us) / period_us + 1;
+	return phase_us + periods * period_us;
+}
+
+void schedule_first(struct device *device, uint32_t poll)
+{
+	struct task *task = &device->tasks[poll];
+	bool listens = device->plan->polls[poll].request->wire.flags & EB_LISTEN;
+	task->due_us = listens ? INT64_MAX : bus_now(device->bus);
+	task->fresh = true;
+}
+
+static const struct request *request_of(const struct device *device, uint32_t poll)
+{
+	return device->plan->polls[poll].request;
+}
+
+/* The task of the device to begin at now, of that priority; -1 none. */
+static int64_t pick(const struct device *device, int64_t now, bool urgent)
+{
+	int64_t best = -1;
+	for (uint32_t i = 0; i < device->plan->count; i++) {
+		const struct task *task = &device->tasks[i];
+		if (task_due_us(task) > now)
+			continue;
+		/* What timed out is asked again before all else: a late answer then is its own. */
+		if (task->tries)
+			return device->plan->polls[i].urgent == urgent ? (int64_t)i : -1;
+		if (device->plan->polls[i].urgent != urgent)
+			continue;
+		if (best < 0 || task_due_us(task) < task_due_us(&device->tasks[best]))
+			best = i;
+	}
+	return best;
+}
+
+/* What a down device is asked: a read rather than a write, and a write only when it is due. */
+static int64_t pick_probe(const struct device *device, int64_t *when_us)
+{
+	int64_t best = -1;
+	bool best_writes = true;
+	for (uint32_t i = 0; i < device->plan->count; i++) {
+		const struct task *task = &device->tasks[i];
+		bool writes = request_of(device, i)->wire.flags & (EB_WRITE | EB_NO_ANSWER);
+		if (task->due_us == INT64_MAX || task->running || (writes && !best_writes))
+			continue;
+		if (best < 0 || (best_writes && !writes) ||
+			task_due_us(task) < task_due_us(&device->tasks[best])) {
+			best = i;
+			best_writes = writes;
+		}
+	}
+	*when_us = health_probe_us(device);
+	if (best >= 0 && best_writes && device->tasks[best].due_us > *when_us)
+		*when_us = device->tasks[best].due_us;
+	return best;
+}
+
+static bool choose_probe(
+	const struct device *device, int64_t now, struct choice *choice, int64_t *next_us)
+{
+	int64_t when_us;
+	int64_t poll = device->outstanding ? -1 : pick_probe(device, &when_us);
+	if (poll < 0)
+		return false;
+	if (when_us < device->quiet_us)
+		when_us = device->quiet_us;
+	if (when_us > now) {
+		*next_us = when_us < *next_us ? when_us : *next_us;
+		return false;
+	}
+	choice->poll = (uint32_t)poll;
+	choice->probe = true;
+	return true;
+}
+
+/* Fills choices[0] of the normal and choices[1] of the urgent polls of the device. */
+static void consider(struct device *device, int64_t now, struct choice choices[2], int64_t *next_us)
+{
+	if (device->condition.state == HEALTH_DOWN) {
+		if (!choices[0].device && choose_probe(device, now, &choices[0], next_us))
+			choices[0].device = device;
+		return;
+	}
+	int64_t when_us = device->due_us > device->quiet_us ? device->due_us : device->quiet_us;
+	if (device->due_us == INT64_MAX)
+		return;
+	if (when_us > now) {
+		if (device->plan->count &&
+			is_slotted(device->bus, device->plan->polls[0].period_us))
+			when_us = next_slot(when_us);
+		*next_us = when_us < *next_us ? when_us : *next_us;
+		return;
+	}
+	for (int urgent = 0; urgent < 2; urgent++) {
+		int64_t poll = choices[urgent].device ? -1 : pick(device, now, urgent);
+		if (poll >= 0)
+			choices[urgent] = (struct choice){ .device = device,
+				.poll = (uint32_t)poll };
+	}
+}
+
+bool schedule_choose(struct bus *bus, struct choice *choice, int64_t *next_us)
+{
+	struct choice choices[2] = { { .device = NULL } };
+	int64_t now = bus_now(bus);
+	*next_us = INT64_MAX;
+	list_for_each (link, &bus->devices) {
+		struct device *device = container_of(link, struct device, turn);
+		if (device->plan)
+			consider(device, now, choices, next_us);
+		if (choices[0].device && choices[1].device)
+			break;
+	}
+	bool urgent = choices[1].device && (!choices[0].device || bus->urgent_run < URGENT_RUN_MAX);
+	bus->urgent_run = urgent && choices[0].device ? bus->urgent_run + 1 : 0;
+	*choice = choices[urgent];
+	return choice->device;
+}
+
+void schedule_begun(struct bus *bus, const struct choice *choice)
+{
+	struct device *device = choice->device;
+	struct task *task = &device->tasks[choice->poll];
+	int64_t period_us = device->plan->polls[choice->poll].period_us;
+	int64_t now = bus_now(bus);
+	int64_t late_us = now - task->due_us;
+	if (late_us >= 0 && period_us > 0) {
+		int64_t missed = late_us / period_us;
+		task->due_us += (missed + 1) * period_us;
+		if (task->fresh && is_slotted(bus, period_us))
+			task->due_us = regular_us(bus, now, period_us);
+		if (!task->fresh)
+			task->missed += (uint32_t)missed;
+	}
+	if (late_us > task->late_max_us && !task->fresh && !task->again_us)
+		task->late_max_us = late_us < UINT32_MAX ? (uint32_t)late_us : UINT32_MAX;
+	task->fresh = false;
+	task->again_us = 0;
+	task->running = true;
+	task->requests++;
+	list_remove(&device->turn);
+	list_append(&bus->devices, &device->turn);
+	device_refresh_due(device);
+}
+
+/* Whether the request may be repeated without doing anything twice. */
+static bool is_repeatable(const struct request *request)
+{
+	return !(request->wire.flags & EB_WRITE) || request->retry_safe;
+}
+
+/*
+ * When what failed is asked again: soon, then less and less often, never not at all.  What the device
+ * refuses and what must not be repeated keeps to its period at least.
+ */
+static int64_t again_us(const struct task *task, bool early, int64_t now)
+{
+	int shift = task->failed < 8 ? task->failed - 1 : 7;
+	int64_t delay_us = AGAIN_FIRST_US << shift;
+	int64_t us = now + (delay_us < AGAIN_MAX_US ? delay_us : AGAIN_MAX_US);
+	return early || us > task->due_us ? us : 0;
+}
+
+static void task_failed(
+	struct device *device, const struct transaction *transaction, const struct ending *ending)
+{
+	struct task *task = &device->tasks[transaction->poll];
+	bool repeatable = is_repeatable(transaction->request);
+	int64_t now = bus_now(device->bus);
+	if (ending->error == EB_LINK) {
+		task->again_us = repeatable ? now : 0;
+		return;
+	}
+	bool refused = ending->error == EB_EXCEPTION;
+	/* A poll that fails while the device answers others is not worth several tries. */
+	bool known_bad = task->failed >= 2;
+	if (repeatable && !refused && !transaction->probe && !known_bad &&
+		task->tries < health_retries(device)) {
+		task->tries++;
+		task->again_us = now;
+		list_remove(&device->turn);
+		list_prepend(&device->bus->devices, &device->turn);
+		return;
+	}
+	task->tries = 0;
+	task->failures++;
+	if (task->failed < UINT8_MAX)
+		task->failed++;
+	task->again_us = again_us(task, repeatable && !refused, now);
+	if (!refused && !(known_bad && device->condition.state == HEALTH_OK))
+		health_bad(device, ending);
+}
+
+void schedule_ended(
+	struct bus *bus, const struct transaction *transaction, const struct ending *ending)
+{
+	struct device *device = transaction->device;
+	struct task *task = &device->tasks[transaction->poll];
+	task->running = false;
+	if (device->plan->polls[transaction->poll].period_us == 0)
+		task->due_us = bus_now(bus);
+	if (ending->error == EB_NONE) {
+		task->answers++;
+		task->tries = task->failed = 0;
+		task->good_ms = device->stats.good_ms;
+	} else {
+		task_failed(device, transaction, ending);
+	}
+	device_refresh_due(device);
+}

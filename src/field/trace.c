@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "field/trace.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/plugin.h"
+#include "util/alloc.h"
+#include "util/clock.h"
+#include "util/hex.h"
+#include "util/json.h"
+
+struct record {
+	int64_t mono_us;
+	uint32_t device;
+	uint16_t size, kept; /* bytes there were, and that follow here */
+	uint8_t kind, error;
+} __attribute__((packed));
+
+static const char *const kind_names[] = { "sent", "answer", "unasked", "echo", "noise", "drained",
+	"failed", "link up", "link down" };
+
+void trace_finish(struct trace *trace)
+{
+	free(TAKE(trace->data));
+	trace->used = 0;
+}
+
+/*
+ * Where need bytes do not fit, drops whole records at the front, and a quarter of the ring beyond
+ * them: so the rest is moved once for many frames.
+ */
+static void make_room(struct trace *trace, uint32_t room, uint32_t need)
+{
+	uint32_t drop = 0;
+	if (trace->used + need > room)
+		need += room / 4 < room - need ? room / 4 : room - need;
+	while (trace->used - drop + need > room && drop < trace->used) {
+		struct record oldest;
+		memcpy(&oldest, trace->data + drop, sizeof(oldest));
+		drop += (uint32_t)sizeof(oldest) + oldest.kept;
+	}
+	if (!drop)
+		return;
+	trace->used -= drop;
+	memmove(trace->data, trace->data + drop, trace->used);
+}
+
+void trace_put(struct trace *trace, uint32_t room, int64_t mono_us, enum trace_kind kind,
+	uint32_t device, uint32_t error, const void *bytes, size_t size)
+{
+	if (room < 2 * sizeof(struct record))
+		return;
+	if (!trace->data)
+		trace->data = must_alloc(room);
+	size_t most = room / 2 - sizeof(struct record);
+	struct record record = {
+		.mono_us = mono_us,
+		.device = device,
+		.size = (uint16_t)(size < UINT16_MAX ? size : UINT16_MAX),
+		.kept = (uint16_t)(size < most ? size : most),
+		.kind = (uint8_t)kind,
+		.error = (uint8_t)error,
+	};
+	make_room(trace, room, (uint32_t)sizeof(record) + record.kept);
+	memcpy(trace->data + trace->used, &record, sizeof(record));
+	if (record.kept)
+		memcpy(trace->data + trace->used + sizeof(record), bytes, record.kept);
+	trace->used += (uint32_t)sizeof(record) + record.kept;
+}
+
+static void print_record(const struct record *record, const uint8_t *bytes,
+	const struct trace_view *view, struct buffer *text)
+{
+	static const char *const directions[] = { [TRACE_SENT] = "tx",
+		[TRACE_FAILED] = "--",
+		[TRACE_LINK_UP] = "--",
+		[TRACE_LINK_DOWN] = "--" };
+	const char *direction = record->kind < sizeof(directions) / sizeof(*directions)
+		? directions[record->kind]
+		: NULL;
+	buffer_printf(text, "{\"time_us\":%" PRId64 ",\"wall_ms\":%" PRId64 ",\"direction\":\"%s\"",
+		record->mono_us, view->wall_ms - (view->mono_us - record->mono_us) / USEC_PER_MSEC,
+		direction ? direction : "rx");
+	if (record->size) {
+		buffer_put_text(text, ",\"bytes\":\"");
+		hex_put(text, bytes, record->kept);
+		buffer_put_byte(text, '"');
+	}
+	if (record->size > record->kept)
+		buffer_printf(text, ",\"size\":%u", (unsigned)record->size);
+	if (record->device != TRACE_NO_DEVICE) {
+		buffer_put_text(text, ",\"device\":");
+		json_put_text(text, view->name(view->context, record->device));
+	}
+	buffer_printf(text, ",\"note\":\"%s", kind_names[record->kind]);
+	if (record->error)
+		buffer_printf(text, ": %s", error_class_name(record->error));
+	buffer_put_text(text, "\"}");
+}
+
+void trace_print(const struct trace *trace, const struct trace_view *view, struct buffer *text)
+{
+	buffer_put_byte(text, '[');
+	for (uint32_t at = 0; at < trace->used;) {
+		struct record record;
+		memcpy(&record, trace->data + at, sizeof(record));
+		at += (uint32_t)sizeof(record);
+		if (text->data[text->size - 1] != '[')
+			buffer_put_byte(text, ',');
+		print_record(&record, trace->data + at, view, text);
+		at += record.kept;
+	}
+	buffer_put_byte(text, ']');
+}

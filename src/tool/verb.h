@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands of enos-bridge: one file and one constant each, all in the table of main.c. */
+#ifndef EB_TOOL_VERB_H
+#define EB_TOOL_VERB_H
+
+#include "util/buffer.h"
+
+struct verb {
+	const char *name; /* as typed, and as the daemon is asked */
+	const char *argument; /* how the help names the one argument; NULL: it takes none */
+	const char *key; /* under which the argument goes to the daemon */
+	const char *summary;
+	int wait_ms; /* for the answer */
+	/* Appends the result, a value, as text for people. */
+	void (*print)(struct buffer *text, const void *result, size_t size);
+};
+
+extern const struct verb verb_status, verb_device, verb_dump, verb_reload;
+
+#endif

@@ -1,0 +1,1 @@
+local function g(...) return g(1, ...) end g()

@@ -1,0 +1,1 @@
+while true do try(function() while true do end end) end

@@ -1,0 +1,1 @@
+local function f() try(f) try(f) end f()

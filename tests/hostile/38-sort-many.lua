@@ -1,0 +1,1 @@
+local t = {} for i = 1, 10000 do t[i] = -i end while true do sort(t) end

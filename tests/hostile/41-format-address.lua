@@ -1,0 +1,1 @@
+return error(string.format("%p", {}))

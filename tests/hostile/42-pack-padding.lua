@@ -1,0 +1,1 @@
+return string.pack("c1000000000", "x")

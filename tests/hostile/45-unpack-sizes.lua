@@ -1,0 +1,1 @@
+try(string.unpack, "s8", rep("\255", 32)) try(string.unpack, "b", "x", math.maxinteger) try(string.unpack, "b", "x", math.mininteger) try(string.unpack, rep("b", 32000), rep("b", 32000)) string.unpack("c99999999999999999999", "x")

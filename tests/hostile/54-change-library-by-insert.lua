@@ -1,0 +1,1 @@
+try(table.insert, string, 1, "x") table.insert(table, function() end) sort(string)

@@ -1,0 +1,1 @@
+_ENV = nil local x = y

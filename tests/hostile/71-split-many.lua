@@ -1,0 +1,1 @@
+while true do split(rep(",", 30000), ",") end

@@ -1,0 +1,1 @@
+return hex(rep("x", 30000), "0123456789abcdef")

@@ -1,0 +1,1 @@
+try(bits.get, 1, -1) try(bits.get, 1, 64) try(bits.get, 1, 0, 65) try(bits.get, 1, math.maxinteger, math.maxinteger) try(bits.set, 1, 0, 64, -1) try(bits.signed, 1, 0) try(bits.signed, 1, 65) try(bits.list, "", 1) bits.list("x", math.maxinteger)

@@ -1,0 +1,1 @@
+try(split, "x", "") try(split, "x", ",", 0) try(find, "x", "y", math.mininteger) try(find, "x", "y", math.maxinteger) try(trim) try(bcd, rep("9", 100)) try(tobcd, -1, 1) try(tobcd, 1, math.maxinteger) try(reorder, "abc", "ab") try(reorder, "abcd", "aa") try(reorder, "", rep("a", 1000)) sort(1)

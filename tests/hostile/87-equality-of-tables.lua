@@ -1,0 +1,1 @@
+local t = {} while t ~= {} do end

@@ -1,0 +1,1 @@
+local n = 5 return n:rep(3)

@@ -1,0 +1,1 @@
+local t = {} t.points = t return t

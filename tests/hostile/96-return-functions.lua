@@ -1,0 +1,1 @@
+return { points = { x = function() end }, decode = 5, [1] = string, [{}] = {} }
