@@ -15,8 +15,7 @@ struct codec {
 	char *error; /* of what failed last; owned */
 	/* of the last codec_receive() */
 	struct eb_verdict verdict;
-	uint8_t content[EB_ANSWER_MAX];
-	uint8_t frame[EB_FRAME_MAX];
+	uint8_t *content, *frame; /* blocks of their own: a sanitizer guards their ends */
 };
 
 extern const struct eb_line codec_serial; /* 9600 baud, 8N1 */

@@ -10,7 +10,7 @@
 #include "util/list.h"
 
 #define TOKEN_SIZE 24
-#define OLD_TOKENS 4
+#define OLD_TOKENS 8
 
 /* The last report of one measurement point. */
 struct point {

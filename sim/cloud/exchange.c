@@ -24,7 +24,7 @@ struct separate {
 	struct exchanges *owner;
 	struct address address;
 	struct fault_source source;
-	uint16_t message_id;
+	uint16_t message_id, request_id;
 	int tries;
 	int64_t wait_us;
 	struct buffer datagram;
@@ -168,7 +168,9 @@ static void separate_due(struct timer *timer, int64_t now_us)
 	}
 	int64_t wait_us = transmit(
 		exchanges, &separate->address, &separate->source, &separate->datagram);
-	peers_get(exchanges->peers, &separate->address, now_us)->waits_until_us = now_us + wait_us;
+	struct peer *peer = peers_get(exchanges->peers, &separate->address, now_us);
+	if (separate->tries == 1 && peer->last_id == separate->request_id)
+		peer->waits_until_us = now_us + wait_us;
 	loop_arm(exchanges->loop, timer, now_us + separate->wait_us);
 	separate->wait_us *= 2;
 }
@@ -182,6 +184,7 @@ static void answer_separately(
 	out.type = PACKET_CON;
 	out.message_id = separate->message_id = exchanges->next_id++;
 	packet_build(&separate->datagram, &out);
+	separate->request_id = request->packet->message_id;
 	separate->owner = exchanges;
 	separate->address = *request->from;
 	separate->source = request->source;
@@ -229,7 +232,8 @@ static void send_answer(
 		if (packet->type == PACKET_CON &&
 			(bare || strikes(&request->source, FAULT_SEPARATE))) {
 			answer_separately(exchanges, request, &out);
-			wait_us = request->source.plan->separate_ms * USEC_PER_MSEC;
+			int64_t until_us = request->source.plan->separate_ms * USEC_PER_MSEC;
+			wait_us = until_us < wait_us ? until_us : wait_us;
 			out = (struct packet_out){ .type = PACKET_ACK,
 				.message_id = out.message_id };
 			packet_build(&kept->datagram, &out);
@@ -241,6 +245,7 @@ static void send_answer(
 			wait_us = answer_directly(exchanges, request, &kept->datagram);
 		}
 	}
+	peer->last_id = packet->message_id;
 	peer->waits_until_us = loop_now(exchanges->loop) + wait_us;
 	for (int i = 0; i < 2; i++) {
 		if (wait_us && answer->unsure[i])
@@ -285,7 +290,8 @@ static void answer_again(
 	if (!kept || !kept->datagram.size)
 		return;
 	int64_t wait_us = transmit(exchanges, request->from, &request->source, &kept->datagram);
-	if (!wait_us && kept->datagram.data[1] != CODE_EMPTY)
+	bool last = peer->last_id == request->packet->message_id;
+	if (!wait_us && last && kept->datagram.data[1] != CODE_EMPTY)
 		peer->waits_until_us = 0;
 }
 

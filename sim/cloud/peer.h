@@ -31,7 +31,8 @@ struct peer {
 	struct peer *next;
 	struct address address;
 	int64_t seen_us;
-	int64_t waits_until_us; /* before that its last request cannot have been answered */
+	uint16_t last_id; /* of its last request */
+	int64_t waits_until_us; /* before that it cannot have been answered */
 	struct recent *recents; /* by the low bits of the message id; grows with the traffic */
 	uint32_t room, era; /* era: counts the times that a client began here */
 	struct kept answers[PEER_ANSWERS];

@@ -180,7 +180,7 @@ static int run_set(struct sim *sim, const struct words *words, struct buffer *an
 	struct unit *unit;
 	enum table table;
 	uint16_t values[REGISTERS_MAX];
-	uint32_t address, count;
+	uint32_t address = 0, count = 0;
 	if (find_unit(sim, words, &line, &unit, answer) < 0 ||
 		find_register(words, &table, &address, answer) < 0 ||
 		parse_values(words, table, values, &count, answer) < 0)

@@ -85,6 +85,8 @@ int line_unplug(struct line *line)
 		return -EALREADY;
 	line->kind->unplug(line);
 	line->plugged = false;
+	for (size_t i = 0; i < line->unit_count; i++)
+		line->units[i].busy_until_us = 0;
 	line_event(line, "unplug");
 	return 0;
 }
@@ -150,6 +152,20 @@ static bool serve_one(
 	return true;
 }
 
+/* A unit takes its time, and is still at its last answer where that one is late. */
+static void delay(struct line *line, struct answer *answer, int64_t now_us)
+{
+	struct unit *unit = line_unit(line, answer->unit);
+	if (!unit)
+		return;
+	answer->delay_us += unit->delay_us;
+	if (unit->jitter_us)
+		answer->delay_us += dice_below(&line->sim->dice, unit->jitter_us + 1);
+	if (now_us + answer->delay_us < unit->busy_until_us)
+		answer->delay_us = unit->busy_until_us - now_us;
+	unit->busy_until_us = now_us + answer->delay_us;
+}
+
 void line_serve(struct line *line, const struct adu *request, const uint8_t *frame, size_t size,
 	int64_t began_us, int64_t ended_us, struct answer *answer)
 {
@@ -170,10 +186,8 @@ void line_serve(struct line *line, const struct adu *request, const uint8_t *fra
 		answer->unit = request->unit;
 		answer->function = reply.pdu[0];
 		line->total.faults += fault != NULL;
-		const struct unit *unit = line_unit(line, request->unit);
-		if (unit)
-			answer->delay_us += unit->delay_us +
-				dice_below(&sim->dice, unit->jitter_us + 1);
+		if (answer->size)
+			delay(line, answer, ended_us);
 	}
 	if (!list_empty(&sim->waits))
 		wait_check_all(sim);

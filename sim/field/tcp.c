@@ -84,26 +84,32 @@ static void take_in(struct tcp *tcp, int fd)
 	line_event(&tcp->line, "connect");
 }
 
-/* False when there is nothing to accept now. */
-static bool accept_one(struct tcp *tcp)
+static void run_out(struct tcp *tcp)
+{
+	static struct log_limit limit = { .window_us = 10 * USEC_PER_SEC, .burst = 1 };
+	uint64_t held;
+	if (log_limit_pass(&limit, loop_now(tcp->line.sim->loop), &held))
+		log_error("line %s: no descriptor for another connection: raise the limit (ulimit "
+			  "-n); %llu times more",
+			tcp->line.name, (unsigned long long)held);
+	pause_accepting(tcp, RETRY_US);
+}
+
+static void accept_one(struct tcp *tcp)
 {
 	struct fault *fault = tcp->waited ? NULL : choose_fault(tcp);
 	tcp->line.total.faults += fault != NULL;
 	if (fault && fault->kind == FAULT_SLOW_ACCEPT) {
 		tcp->waited = true;
 		pause_accepting(tcp, (int64_t)fault->ms * USEC_PER_MSEC);
-		return false;
+		return;
 	}
 	tcp->waited = false;
 	int fd = accept4(tcp->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE) {
-			log_error("line %s: no descriptor for another connection: raise the limit "
-				  "(ulimit -n)",
-				tcp->line.name);
-			pause_accepting(tcp, RETRY_US);
-		}
-		return false;
+		if (errno == EMFILE || errno == ENFILE)
+			run_out(tcp);
+		return;
 	}
 	if (fault) {
 		close(fd);
@@ -111,7 +117,6 @@ static bool accept_one(struct tcp *tcp)
 	} else {
 		take_in(tcp, fd);
 	}
-	return true;
 }
 
 static void acceptable(struct watch *watch, uint32_t events)

@@ -23,6 +23,7 @@ struct unit {
 	const struct map *map; /* borrowed */
 	struct own *own; /* one per range of the map, or NULL */
 	uint32_t delay_us, jitter_us; /* an answer comes after delay and 0 to jitter more */
+	int64_t busy_until_us; /* it answers one request after another */
 	uint64_t requests, answers;
 };
 

@@ -296,7 +296,7 @@ void bridge_destroy(struct bridge *bridge)
 
 void bridge_send_plan(struct bridge *bridge, const struct member *device)
 {
-	struct plan_change *change = plan_change_create(plan_reference(device->plan));
+	struct plan_change *change = plan_change_create(device->plan);
 	if (!mailbox_put(bridge->to_field, &change->mail))
 		log_error("device %s: its polls could not be handed to the field: it has too much "
 			  "to do already; run enos-bridge reload again",

@@ -321,10 +321,12 @@ static int64_t speak(struct bus *bus)
 		/* What came meanwhile is no answer to what is sent now, and breaks the silence. */
 		if (!bus->in_flight && !bus_matches_tags(bus) && receive_read(bus) > 0)
 			continue;
+		if (!queued && !begin_next(bus, &next_us))
+			return next_us;
+		if (!queued)
+			queued = transaction_queued(bus);
 		if (queued)
 			transaction_send(bus, queued);
-		else if (!begin_next(bus, &next_us))
-			return next_us;
 	}
 	return 0;
 }

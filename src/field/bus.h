@@ -48,7 +48,7 @@ struct bus {
 	uint8_t machine; /* enum bus_state */
 	uint8_t in_flight_max, in_flight;
 	uint8_t echo; /* enum echo_nature */
-	uint8_t urgent_run; /* urgent polls in a row while others were due */
+	uint8_t turns; /* in which polls of several ranks were due */
 	uint8_t told; /* enum bus_told: what the main plane knows of the link */
 	bool tagged; /* answers carry what request they belong to */
 	bool stopping, in_turn;
@@ -64,6 +64,7 @@ struct bus {
 	int64_t received_us; /* the last bytes came */
 	int64_t sent_us; /* the last bit of ours left, or will have */
 	int64_t noisy_us; /* since when it has not been silent though nobody was asked; 0 */
+	int64_t late_until_us; /* what timed out may be answered until then */
 	uint32_t silence_us; /* that the plugin wants to hear of; 0 none */
 	struct buffer pending; /* received and not yet consumed */
 

@@ -95,9 +95,10 @@ static void go_down(struct device *device)
 	condition->probes = 0;
 	condition->probe_us = now + DELAY_MIN_MS * USEC_PER_MSEC;
 	bus->down_count++;
-	log_warning("%s: device %s is down: %s; it is asked again with growing pauses: check its "
-		    "power, address and wiring",
-		bus_name(bus), device_name(device), error_class_name(condition->error));
+	bool late = bus_now(bus) < bus->late_until_us && bus->stats.errors[EB_LATE];
+	log_warning("%s: device %s is down: %s; it is asked again with growing pauses: check %s",
+		bus_name(bus), device_name(device), error_class_name(condition->error),
+		late ? "the bus's timeout, answers come late" : "its power, address and wiring");
 }
 
 void health_bad(struct device *device, const struct ending *ending)
@@ -116,6 +117,16 @@ void health_bad(struct device *device, const struct ending *ending)
 	tell(device);
 }
 
+static bool all_down(const struct bus *bus)
+{
+	list_for_each (link, &bus->devices) {
+		const struct device *device = container_of(link, struct device, turn);
+		if (device->plan && device->condition.state != HEALTH_DOWN)
+			return false;
+	}
+	return true;
+}
+
 void health_probe_failed(struct device *device, int64_t took_us)
 {
 	struct condition *condition = &device->condition;
@@ -126,8 +137,9 @@ void health_probe_failed(struct device *device, int64_t took_us)
 	uint32_t jitter_ms = plane_random(bus->plane, delay_ms / 4 + 1);
 	condition->probe_us = now + (delay_ms - delay_ms / 8 + jitter_ms) * USEC_PER_MSEC;
 	condition->delay_ms = delay_ms < DELAY_MAX_MS / 2 ? 2 * delay_ms : DELAY_MAX_MS;
-	/* 1 part of 20 of the line, or of 2. */
-	bus->probe_us = now + (bus->eager ? took_us : 19 * took_us);
+	/* 1 part of 20 of the line, or of 2; where all are down nobody else wants it. */
+	bool half = bus->eager || all_down(bus);
+	bus->probe_us = now + (half ? took_us : 19 * took_us);
 	if (bus->eager)
 		bus->eager--;
 }

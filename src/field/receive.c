@@ -103,10 +103,14 @@ static void unasked(struct bus *bus, const struct eb_verdict *verdict)
 
 static void noise(struct bus *bus, const uint8_t *bytes, const struct eb_verdict *verdict)
 {
+	uint32_t error = verdict->error;
+	/* The plugin knows no time: a whole frame after a time-out is most likely the answer to that. */
+	if (error == EB_FOREIGN && bus_now(bus) < bus->late_until_us)
+		error = EB_LATE;
 	bus->noise_bytes += verdict->consumed;
-	stats_error(&bus->stats, verdict->error, verdict->code);
-	bus_trace(bus, TRACE_NOISE, NULL, verdict->error, bytes, verdict->consumed);
-	if (bus->conf->line.transport != EB_TCP || verdict->error == EB_LATE)
+	stats_error(&bus->stats, error, verdict->code);
+	bus_trace(bus, TRACE_NOISE, NULL, error, bytes, verdict->consumed);
+	if (bus->conf->line.transport != EB_TCP || error == EB_LATE)
 		return;
 	bus->unknown_noise += verdict->consumed;
 	if (bus->unknown_noise > STRANGE_MAX)

@@ -5,9 +5,11 @@
 
 /* Polls on TCP fall into slots of this, so that one wake-up serves many of them. */
 #define SLOT_US (50 * USEC_PER_MSEC)
-#define URGENT_RUN_MAX 3
 #define AGAIN_FIRST_US (500 * USEC_PER_MSEC)
 #define AGAIN_MAX_US (60 * USEC_PER_SEC)
+
+/* Polls that have a period go before those that take what is left. */
+enum rank { RANK_FAST, RANK_REGULAR, RANK_URGENT, RANKS };
 
 static bool is_slotted(const struct bus *bus, int64_t period_us)
 {
@@ -46,20 +48,41 @@ static const struct request *request_of(const struct device *device, uint32_t po
 	return device->plan->polls[poll].request;
 }
 
-/* The task of the device to begin at now, of that priority; -1 none. */
-static int64_t pick(const struct device *device, int64_t now, bool urgent)
+static enum rank rank_of(const struct poll *poll)
+{
+	if (poll->urgent)
+		return RANK_URGENT;
+	return poll->period_us ? RANK_REGULAR : RANK_FAST;
+}
+
+/* On a line that may be one that echoes, a read tells, and a write would only be held for one. */
+static bool waits_for_read(const struct device *device, uint32_t poll)
+{
+	return device->bus->echo == ECHO_UNKNOWN &&
+		(request_of(device, poll)->wire.flags & EB_WRITE);
+}
+
+static bool is_before(const struct device *device, uint32_t a, uint32_t b)
+{
+	bool a_waits = waits_for_read(device, a), b_waits = waits_for_read(device, b);
+	if (a_waits != b_waits)
+		return b_waits;
+	return task_due_us(&device->tasks[a]) < task_due_us(&device->tasks[b]);
+}
+
+/* The task of the device to begin at now, of that rank; -1 none. */
+static int64_t pick(const struct device *device, int64_t now, enum rank rank)
 {
 	int64_t best = -1;
 	for (uint32_t i = 0; i < device->plan->count; i++) {
 		const struct task *task = &device->tasks[i];
 		if (task_due_us(task) > now)
 			continue;
+		bool ranks = rank_of(&device->plan->polls[i]) == rank;
 		/* What timed out is asked again before all else: a late answer then is its own. */
 		if (task->tries)
-			return device->plan->polls[i].urgent == urgent ? (int64_t)i : -1;
-		if (device->plan->polls[i].urgent != urgent)
-			continue;
-		if (best < 0 || task_due_us(task) < task_due_us(&device->tasks[best]))
+			return ranks ? (int64_t)i : -1;
+		if (ranks && (best < 0 || is_before(device, i, (uint32_t)best)))
 			best = i;
 	}
 	return best;
@@ -105,48 +128,62 @@ static bool choose_probe(
 	return true;
 }
 
-/* Fills choices[0] of the normal and choices[1] of the urgent polls of the device. */
-static void consider(struct device *device, int64_t now, struct choice choices[2], int64_t *next_us)
+/* Fills in the choices of those ranks that have none yet. */
+static void consider(
+	struct device *device, int64_t now, struct choice choices[RANKS], int64_t *next_us)
 {
 	if (device->condition.state == HEALTH_DOWN) {
-		if (!choices[0].device && choose_probe(device, now, &choices[0], next_us))
-			choices[0].device = device;
+		struct choice *choice = &choices[RANK_REGULAR];
+		if (!choice->device && choose_probe(device, now, choice, next_us))
+			choice->device = device;
 		return;
 	}
 	int64_t when_us = device->due_us > device->quiet_us ? device->due_us : device->quiet_us;
 	if (device->due_us == INT64_MAX)
 		return;
 	if (when_us > now) {
-		if (device->plan->count &&
-			is_slotted(device->bus, device->plan->polls[0].period_us))
+		if (is_slotted(device->bus, device->plan->polls[0].period_us))
 			when_us = next_slot(when_us);
 		*next_us = when_us < *next_us ? when_us : *next_us;
 		return;
 	}
-	for (int urgent = 0; urgent < 2; urgent++) {
-		int64_t poll = choices[urgent].device ? -1 : pick(device, now, urgent);
+	for (int rank = 0; rank < RANKS; rank++) {
+		int64_t poll = choices[rank].device ? -1 : pick(device, now, (enum rank)rank);
 		if (poll >= 0)
-			choices[urgent] = (struct choice){ .device = device,
-				.poll = (uint32_t)poll };
+			choices[rank] = (struct choice){ .device = device, .poll = (uint32_t)poll };
 	}
+}
+
+/* The highest rank that waits, but every fourth turn goes to the next lower one. */
+static int choose_rank(struct bus *bus, const struct choice choices[RANKS])
+{
+	int chosen = -1, waiting = 0;
+	for (int rank = RANKS - 1; rank >= 0; rank--) {
+		if (!choices[rank].device)
+			continue;
+		uint32_t every = waiting++ == 0 ? 1 : waiting == 2 ? 4 : 16;
+		if (chosen < 0 || bus->turns % every == every - 1)
+			chosen = rank;
+	}
+	if (waiting > 1)
+		bus->turns++;
+	return chosen;
 }
 
 bool schedule_choose(struct bus *bus, struct choice *choice, int64_t *next_us)
 {
-	struct choice choices[2] = { { .device = NULL } };
+	struct choice choices[RANKS] = { { .device = NULL } };
 	int64_t now = bus_now(bus);
 	*next_us = INT64_MAX;
 	list_for_each (link, &bus->devices) {
 		struct device *device = container_of(link, struct device, turn);
 		if (device->plan)
 			consider(device, now, choices, next_us);
-		if (choices[0].device && choices[1].device)
-			break;
 	}
-	bool urgent = choices[1].device && (!choices[0].device || bus->urgent_run < URGENT_RUN_MAX);
-	bus->urgent_run = urgent && choices[0].device ? bus->urgent_run + 1 : 0;
-	*choice = choices[urgent];
-	return choice->device;
+	int rank = choose_rank(bus, choices);
+	if (rank >= 0)
+		*choice = choices[rank];
+	return rank >= 0;
 }
 
 void schedule_begun(struct bus *bus, const struct choice *choice)

@@ -2,7 +2,8 @@
 /*
  * Which poll is next.  Of the devices that have something due, the one served longest ago has its
  * turn, with its poll due longest; so no device, however much it is asked for, keeps another waiting
- * for more than a round.  Urgent polls go first, but every fourth turn is for the others.
+ * for more than a round.  Urgent polls go first, then those with a period, then those as fast as can be;
+ * but of four turns one is for the next lower rank, of sixteen one for the lowest.
  */
 #ifndef EB_FIELD_SCHEDULE_H
 #define EB_FIELD_SCHEDULE_H

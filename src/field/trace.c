@@ -2,6 +2,7 @@
 #include "field/trace.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "core/plugin.h"
@@ -9,6 +10,10 @@
 #include "util/clock.h"
 #include "util/hex.h"
 #include "util/json.h"
+
+/* Noise is gathered over so much time, and so many bytes of it are kept. */
+#define NOISE_SPAN_US USEC_PER_SEC
+#define NOISE_KEPT 32
 
 struct record {
 	int64_t mono_us;
@@ -23,7 +28,7 @@ static const char *const kind_names[] = { "sent", "answer", "unasked", "echo", "
 void trace_finish(struct trace *trace)
 {
 	free(TAKE(trace->data));
-	trace->used = 0;
+	trace->used = trace->last = 0;
 }
 
 /*
@@ -42,8 +47,30 @@ static void make_room(struct trace *trace, uint32_t room, uint32_t need)
 	}
 	if (!drop)
 		return;
+	trace->last -= drop < trace->last ? drop : trace->last;
 	trace->used -= drop;
 	memmove(trace->data, trace->data + drop, trace->used);
+}
+
+/* Whether the record went on with the one before it. */
+static bool add_noise(
+	struct trace *trace, uint32_t room, const struct record *more, const void *bytes)
+{
+	struct record last;
+	if ((more->kind != TRACE_NOISE && more->kind != TRACE_DRAINED) || !trace->used)
+		return false;
+	memcpy(&last, trace->data + trace->last, sizeof(last));
+	if (last.kind != more->kind || last.error != more->error || last.device != more->device ||
+		more->mono_us - last.mono_us > NOISE_SPAN_US || last.size + more->size > UINT16_MAX)
+		return false;
+	last.size += more->size;
+	if (last.kept < NOISE_KEPT && trace->used + more->kept <= room) {
+		memcpy(trace->data + trace->used, bytes, more->kept);
+		last.kept += more->kept;
+		trace->used += more->kept;
+	}
+	memcpy(trace->data + trace->last, &last, sizeof(last));
+	return true;
 }
 
 void trace_put(struct trace *trace, uint32_t room, int64_t mono_us, enum trace_kind kind,
@@ -62,7 +89,10 @@ void trace_put(struct trace *trace, uint32_t room, int64_t mono_us, enum trace_k
 		.kind = (uint8_t)kind,
 		.error = (uint8_t)error,
 	};
+	if (add_noise(trace, room, &record, bytes))
+		return;
 	make_room(trace, room, (uint32_t)sizeof(record) + record.kept);
+	trace->last = trace->used;
 	memcpy(trace->data + trace->used, &record, sizeof(record));
 	if (record.kept)
 		memcpy(trace->data + trace->used + sizeof(record), bytes, record.kept);

@@ -28,10 +28,14 @@ enum trace_kind {
 struct trace {
 	uint8_t *data; /* records, oldest first; NULL until the first */
 	uint32_t used;
+	uint32_t last; /* where the newest record begins */
 };
 
 void trace_finish(struct trace *trace);
-/* The ring has room bytes.  Of a frame too large for it the beginning is kept. */
+/*
+ * The ring has room bytes.  Of a frame too large for it the beginning is kept.  Noise that follows
+ * noise of its kind is added to it, so that it does not push the frames out.
+ */
 void trace_put(struct trace *trace, uint32_t room, int64_t mono_us, enum trace_kind kind,
 	uint32_t device, uint32_t error, const void *bytes, size_t size);
 /* What the times of the frames are told by: both clocks at one moment; and the names of devices. */

@@ -12,6 +12,10 @@
 #define UNKNOWN_ANSWER 256
 /* Time-outs in a row without one byte after which a connection is made anew. */
 #define MUTE_MAX 3
+/* Where frames are told apart by what they carry, half a one puts all that follow out of step. */
+#define CUT_TAGGED_US (50 * USEC_PER_MSEC)
+/* A frame that comes so long after a time-out is held for its late answer. */
+#define LATE_TAGGED_US (60 * USEC_PER_SEC)
 
 static void transaction_free(struct transaction *transaction)
 {
@@ -45,7 +49,6 @@ static void begin(struct bus *bus, struct transaction *transaction, const struct
 	if (bus->in_flight++ == 0)
 		bus->busy_from_us = bus_now(bus);
 	transaction->device->outstanding++;
-	bus->noisy_us = 0;
 	list_append(&bus->outstanding, &transaction->link);
 	const struct eb_outstanding outstanding = {
 		.request = &request->wire,
@@ -129,6 +132,7 @@ void transaction_send(struct bus *bus, struct transaction *transaction)
 	int64_t now = loop_now_exact(bus->plane->loop);
 	if (!transaction->sent_us) {
 		transaction->sent_us = now;
+		bus->noisy_us = 0;
 		if (!transaction->begun_us)
 			transaction->begun_us = now;
 	}
@@ -151,7 +155,7 @@ int64_t transaction_next_us(const struct bus *bus)
 	list_for_each (link, &bus->outstanding) {
 		const struct transaction *transaction = container_of(
 			link, struct transaction, link);
-		if (transaction->sent_us && transaction->deadline_us < next_us)
+		if (transaction->deadline_us && transaction->deadline_us < next_us)
 			next_us = transaction->deadline_us;
 	}
 	return next_us;
@@ -185,7 +189,11 @@ static uint32_t silence_means(const struct bus *bus, const struct transaction *t
 static void keep_quiet(struct bus *bus, struct transaction *transaction, int64_t until_us)
 {
 	struct device *device = transaction->device;
-	if (bus_matches_tags(bus))
+	bool tagged = bus_matches_tags(bus);
+	int64_t late_us = tagged ? bus_now(bus) + LATE_TAGGED_US : until_us;
+	if (bus->late_until_us < late_us)
+		bus->late_until_us = late_us;
+	if (tagged)
 		return;
 	if (device->quiet_us < until_us)
 		device->quiet_us = until_us;
@@ -194,7 +202,11 @@ static void keep_quiet(struct bus *bus, struct transaction *transaction, int64_t
 
 static void expire(struct bus *bus, struct transaction *transaction)
 {
-	if (transaction->frame_sent < transaction->frame_size) {
+	if (transaction->queued && !transaction->sent_us) {
+		transaction_fail(bus, transaction, &(struct ending){ .error = EB_FOREIGN });
+		return;
+	}
+	if (transaction->queued) {
 		bus_link_lost(bus, "it takes no more bytes");
 		return;
 	}
@@ -207,8 +219,11 @@ static void expire(struct bus *bus, struct transaction *transaction)
 	keep_quiet(bus, transaction, bus->sent_us + 2 * timeout_of(bus, transaction->request));
 	bus_trace(bus, TRACE_FAILED, transaction->device, ending.error, NULL, 0);
 	transaction_end(bus, transaction, &ending);
+	bool cut = bus->pending.size && bus_now(bus) - bus->received_us > CUT_TAGGED_US;
 	if (answering && !bus_matches_tags(bus))
 		bus_drain(bus);
+	else if (cut && bus_matches_tags(bus))
+		bus_link_lost(bus, "it stopped in the middle of a frame");
 	if (bus->mute++ >= MUTE_MAX - 1 && !bus->in_flight)
 		bus_renew(bus);
 }
@@ -217,7 +232,7 @@ static struct transaction *first_expired(const struct bus *bus, int64_t now)
 {
 	list_for_each (link, &bus->outstanding) {
 		struct transaction *transaction = container_of(link, struct transaction, link);
-		if (transaction->sent_us && transaction->deadline_us <= now)
+		if (transaction->deadline_us && transaction->deadline_us <= now)
 			return transaction;
 	}
 	return NULL;
@@ -357,6 +372,8 @@ void transaction_continue(struct bus *bus, struct transaction *transaction, cons
 	transaction->frame_size = (uint16_t)frame_size;
 	transaction->frame_sent = 0;
 	transaction->sent_us = 0;
+	/* On a line that is never silent it may not get its turn. */
+	transaction->deadline_us = bus_now(bus) + timeout_of(bus, transaction->request);
 	transaction->queued = true;
 	transaction->answering = false;
 	transaction->echo = ECHO_AWAITED;

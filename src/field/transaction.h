@@ -24,7 +24,8 @@ struct transaction {
 	bool answering; /* bytes of an answer came */
 	int64_t begun_us; /* its first bit left; 0: not yet */
 	int64_t sent_us; /* the first bit of this step's frame left */
-	int64_t deadline_us; /* of the first byte while !answering, else of the last */
+	/* Of the first byte while !answering, else of the last; 0: not sent yet. */
+	int64_t deadline_us;
 	uint32_t timeout_us; /* that it was given */
 	uint16_t frame_size, frame_sent;
 	uint8_t *frame; /* NULL: sent, and cannot come back */

@@ -244,8 +244,10 @@ static void take_results(lua_State *L, struct decoding *job, int index)
 static void push_reading(lua_State *L, const struct reading *reading)
 {
 	const struct request *request = reading->plan->polls[reading->poll].request;
+	const char *name = request->name ? request->name : "";
+	sandbox_of(L)->poll = name;
 	lua_createtable(L, 0, 3);
-	lua_pushstring(L, request->name ? request->name : "");
+	lua_pushstring(L, name);
 	lua_setfield(L, -2, "poll");
 	lua_pushlstring(L, (const char *)reading->bytes, reading->size);
 	lua_setfield(L, -2, "bytes");

@@ -11,6 +11,10 @@
 #include "script/values.h"
 
 #define BYTES_PER_STEP 8
+#define SEARCH_BYTES_PER_STEP 64
+#define VALUES_PER_STEP 4
+/* Raising and catching an error. */
+#define TRY_STEPS 10
 /* Printing a real with hundreds of digits takes 8 µs. */
 #define LONG_REAL_STEPS 900
 #define REAL_STEPS 40
@@ -19,7 +23,7 @@
 
 static uint64_t price_arguments(lua_State *L)
 {
-	return (uint64_t)lua_gettop(L) / 4;
+	return (uint64_t)lua_gettop(L) / VALUES_PER_STEP;
 }
 
 static uint64_t price_bytes(lua_State *L)
@@ -52,7 +56,7 @@ static uint64_t price_byte(lua_State *L)
 		first = first < -size ? 1 : size + first + 1;
 	if (last < 0)
 		last = last < -size ? 0 : size + last + 1;
-	return span(first, last < size ? last : size);
+	return span(first, last < size ? last : size) / VALUES_PER_STEP;
 }
 
 /* The parts that are strings are paid for when they are allocated; a 'z' has to be looked for. */
@@ -61,7 +65,7 @@ static uint64_t price_unpack(lua_State *L)
 	const char *format = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : "";
 	uint64_t steps = lua_rawlen(L, 1);
 	if (strchr(format, 'z') && lua_type(L, 2) == LUA_TSTRING)
-		steps += lua_rawlen(L, 2) / BYTES_PER_STEP;
+		steps += lua_rawlen(L, 2) / SEARCH_BYTES_PER_STEP;
 	return steps;
 }
 
@@ -142,6 +146,7 @@ static int next_of(lua_State *L)
 static int try(lua_State *L)
 {
 	luaL_checkany(L, 1);
+	sandbox_charge(L, TRY_STEPS);
 	int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
 	if (status != LUA_OK)
 		sandbox_rethrow(L, status);

@@ -248,7 +248,7 @@ static uint64_t field_mask(lua_State *L, int index, lua_Integer *from, lua_Integ
 {
 	*from = luaL_checkinteger(L, index);
 	luaL_argcheck(L, *from >= 0 && *from <= 63, index, "bits are numbered from 0 to 63");
-	luaL_argcheck(L, width >= 1 && *from + width <= 64, index + 1,
+	luaL_argcheck(L, width >= 1 && width <= 64 - *from, index + 1,
 		"at least 1 bit, and none behind bit 63");
 	return width == 64 ? UINT64_MAX : (UINT64_C(1) << width) - 1;
 }

@@ -22,6 +22,8 @@
 /* Some sources take the parser quadratic time, so the clock is looked at between small pieces. */
 #define SOURCE_PIECE 128
 #define ERROR_VALUE_MAX 300
+#define LOG_WINDOW_US (60 * USEC_PER_SEC)
+#define LOG_BURST 10
 
 static int64_t read_us(clockid_t clock)
 {
@@ -55,23 +57,39 @@ static void charge_bytes(struct sandbox *box, size_t bytes)
 	box->left -= steps < box->limits.instructions ? (int64_t)steps : box->limits.instructions;
 }
 
+/* Why the block must not be had, if so. */
+static enum sandbox_limit refusal(
+	const struct sandbox *box, size_t growth, size_t size, bool string)
+{
+	if (string && size > SANDBOX_STRING_MAX + 64)
+		return SANDBOX_STRING;
+	if (box->running && box->left < 0)
+		return SANDBOX_STEPS;
+	if (box->used + growth > (size_t)box->limits.memory_kb * 1024)
+		return SANDBOX_MEMORY;
+	return SANDBOX_WITHIN;
+}
+
 static bool may_grow(struct sandbox *box, size_t growth, size_t size, bool string)
 {
-	box->refused = SANDBOX_WITHIN;
-	if (string && size > SANDBOX_STRING_MAX + 64) {
-		box->refused = SANDBOX_STRING;
-	} else if (box->running && box->left < 0) {
-		box->refused = SANDBOX_STEPS;
-	} else if (box->used + growth > (size_t)box->limits.memory_kb * 1024) {
-		box->refused = SANDBOX_MEMORY;
-		/* Lua collects all garbage now and tries again: that must not come for nothing. */
-		charge_bytes(box, box->used);
-	} else if (box->running) {
-		charge_bytes(box, size);
+	enum sandbox_limit limit = refusal(box, growth, size, string);
+	if (!limit) {
+		box->refused = SANDBOX_WITHIN;
+		if (box->running)
+			charge_bytes(box, size);
+		return true;
 	}
-	if (box->refused && box->running)
-		note_place(box);
-	return !box->refused;
+	if (box->running) {
+		/* Of several refusals in a row the first is the cause. */
+		if (!box->refused && !box->hit)
+			note_place(box);
+		/* Lua collects all garbage now and tries again: that must not come for nothing. */
+		if (limit == SANDBOX_MEMORY)
+			charge_bytes(box, box->used);
+	}
+	if (!box->refused)
+		box->refused = limit;
+	return false;
 }
 
 /* Lua's allocator; for a new block old_size says what kind of object it is for. */
@@ -91,7 +109,6 @@ static void *allocate(void *user, void *old, size_t old_size, size_t size)
 	if (!block) {
 		if (size <= before)
 			return old; /* Lua relies on shrinking */
-		box->refused = SANDBOX_MEMORY;
 		return NULL;
 	}
 	box->used += size - before;
@@ -318,6 +335,7 @@ int sandbox_run(struct sandbox *sandbox, lua_CFunction body, void *job, struct s
 	sandbox->where[0] = 0;
 	sandbox->activity = NULL;
 	sandbox->line = 0;
+	sandbox->poll = NULL;
 	sandbox->running = true;
 	lua_pushcfunction(L, note_error);
 	lua_pushcfunction(L, body);
@@ -383,6 +401,7 @@ int sandbox_create(struct sandbox **sandbox, const char *file, const struct conf
 {
 	struct sandbox *box = must_alloc(sizeof(*box));
 	box->limits = *limits;
+	box->log = (struct log_limit){ .window_us = LOG_WINDOW_US, .burst = LOG_BURST };
 	/* Lua itself would cut a longer name, and errors could not be told to have it. */
 	size_t length = strlen(file), most = sizeof(box->file) - 1;
 	snprintf(box->file, sizeof(box->file), "%s%s", length > most ? "..." : "",

@@ -148,6 +148,10 @@ static void put_map(struct encoder *encoder, int index, const struct spot *spot)
 	entries->size = outer;
 }
 
+static const char holes[] =
+	"has holes or mixes a list with named keys: a list has the items 1 to n "
+	"only, a map has strings for keys";
+
 static void put_list(struct encoder *encoder, int index, const struct spot *spot, size_t count)
 {
 	lua_State *L = encoder->L;
@@ -156,15 +160,14 @@ static void put_list(struct encoder *encoder, int index, const struct spot *spot
 	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
 		sandbox_charge(L, 1);
 		if (++keys > count)
-			refuse(encoder, spot,
-				"has holes or mixes a list with named keys: a list has the items 1 "
-				"to n only, a map has strings for keys");
+			refuse(encoder, spot, holes);
 	}
 	check_size(encoder, spot, count);
 	value_put_list(encoder->out, (uint32_t)count);
 	for (size_t i = 1; i <= count; i++) {
 		struct spot inside = { spot, NULL, (lua_Integer)i };
-		lua_rawgeti(L, index, (lua_Integer)i);
+		if (lua_rawgeti(L, index, (lua_Integer)i) == LUA_TNIL)
+			refuse(encoder, spot, holes);
 		put_any(encoder, lua_gettop(L), &inside, VALUES_ANY);
 		lua_pop(L, 1);
 	}

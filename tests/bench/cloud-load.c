@@ -23,7 +23,7 @@
 
 struct client {
 	int fd;
-	char name[16], token[64];
+	char name[24], token[64];
 	uint8_t key[16];
 	unsigned n;
 	uint16_t message_id;
@@ -100,7 +100,8 @@ static uint8_t *put_option(uint8_t *at, unsigned *last, unsigned number, const c
 }
 
 /* A POST to the path, "/" between its segments. */
-static void request(struct client *client, const char *path, const char *signature, const char *body)
+static void request(
+	struct client *client, const char *path, const char *signature, const char *body)
 {
 	uint8_t *at = client->request;
 	unsigned last = 0;
@@ -114,7 +115,8 @@ static void request(struct client *client, const char *path, const char *signatu
 	memcpy(at, &token, 4);
 	at += 4;
 	snprintf(segments, sizeof(segments), "%s", path);
-	for (segment = strtok_r(segments, "/", &rest); segment; segment = strtok_r(NULL, "/", &rest))
+	for (segment = strtok_r(segments, "/", &rest); segment;
+		segment = strtok_r(NULL, "/", &rest))
 		at = put_option(at, &last, 11, segment);
 	if (signature)
 		at = put_option(at, &last, 2101, signature);
@@ -128,7 +130,7 @@ static void request(struct client *client, const char *path, const char *signatu
 
 static void authenticate(struct client *client)
 {
-	char text[200], secret[32], hex[65], path[100], body[200];
+	char text[200], secret[40], hex[65], path[100], body[200];
 	uint8_t digest[32];
 	snprintf(secret, sizeof(secret), "secret-%s", client->name);
 	EVP_Digest(secret, strlen(secret), digest, NULL, EVP_sha256(), NULL);
@@ -138,7 +140,8 @@ static void authenticate(struct client *client)
 	EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL);
 	print_hex(hex, digest, 32);
 	snprintf(path, sizeof(path), "auth/pk1/%s", client->name);
-	snprintf(body, sizeof(body), "{\"secureMode\":2,\"lifetime\":" LIFETIME ",\"sign\":\"%s\"}", hex);
+	snprintf(body, sizeof(body), "{\"secureMode\":2,\"lifetime\":" LIFETIME ",\"sign\":\"%s\"}",
+		hex);
 	client->n = 0;
 	request(client, path, NULL, body);
 }
@@ -177,8 +180,8 @@ static void answer(struct client *client)
 	}
 	char *token = memmem(bytes, (size_t)size, "\"token\":\"", 9);
 	if (token)
-		snprintf(client->token, sizeof(client->token), "%.*s", (int)strcspn(token + 9, "\""),
-			token + 9);
+		snprintf(client->token, sizeof(client->token), "%.*s",
+			(int)strcspn(token + 9, "\""), token + 9);
 	report(client);
 }
 

@@ -4,6 +4,7 @@
 #define SCRIPT_FIXTURE_H
 
 #include <setjmp.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>

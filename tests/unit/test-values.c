@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * No wrong value: transactions among late, foreign, cut, repeated, corrupted and dripped frames, in which
+ * every register tells its unit and address.  VALUES_TRANSACTIONS in the environment asks for more.
+ */
+#include "field-rig.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TIMEOUT_US 200000
+
+struct mischief {
+	uint64_t random;
+	uint32_t percent; /* of the answers are bad */
+	int64_t latest_us; /* that a late answer comes after its request */
+	int64_t repeat_us; /* at the latest that a frame comes again after its first time */
+	uint32_t done[8];
+};
+
+static uint32_t draw(struct mischief *mischief, uint32_t below)
+{
+	mischief->random = mischief->random * UINT64_C(6364136223846793005) + 1442695040888963407;
+	return (uint32_t)((mischief->random >> 33) % below);
+}
+
+enum trick { LATE, FOREIGN, CUT, REPEATED, CORRUPTED, DRIPPED, SILENT, GARBAGE };
+
+static void say_slowly(
+	struct rig *rig, int64_t at_us, const uint8_t *frame, size_t size, int64_t us)
+{
+	for (size_t i = 0; i < size; i++)
+		rig_say(rig, at_us + (int64_t)i * us, frame + i, 1);
+}
+
+static void play(struct rig *rig, const struct heard_request *request)
+{
+	struct mischief *mischief = rig->context;
+	uint8_t frame[300];
+	bool tcp = !rig->setup.baud;
+	int64_t at_us = request->end_us + rig->bus->gap_us + draw(mischief, 20000);
+	size_t size = rig_answer(request, tcp, frame);
+	if (draw(mischief, 100) >= mischief->percent) {
+		rig_say(rig, at_us, frame, size);
+		return;
+	}
+	struct heard_request other = *request;
+	enum trick trick = (enum trick)draw(mischief, GARBAGE + 1);
+	/* TCP keeps the bytes and their order: frames there are late, repeated, not ours, or malformed. */
+	if (tcp && (trick == CUT || trick == GARBAGE))
+		trick = LATE;
+	mischief->done[trick]++;
+	switch (trick) {
+	case LATE:
+		at_us = request->end_us + TIMEOUT_US / 2 +
+			draw(mischief, (uint32_t)mischief->latest_us - TIMEOUT_US / 2);
+		rig_say(rig, at_us, frame, size);
+		break;
+	case FOREIGN:
+		other.unit = (uint8_t)(1 + draw(mischief, rig->setup.devices + 2));
+		if (other.unit == request->unit)
+			other.unit++;
+		rig_say(rig, at_us, frame, rig_answer(&other, tcp, frame));
+		break;
+	case CUT:
+		rig_say(rig, at_us, frame, 1 + draw(mischief, (uint32_t)size - 1));
+		break;
+	case REPEATED:
+		rig_say(rig, at_us, frame, size);
+		at_us = rig->line_end_us > at_us ? rig->line_end_us : at_us;
+		rig_say(rig, at_us + draw(mischief, (uint32_t)mischief->repeat_us), frame, size);
+		break;
+	case CORRUPTED:
+		/* TCP has no check of its own: only what the frame must be can be wrong there. */
+		frame[tcp ? draw(mischief, 9) : draw(mischief, (uint32_t)size)] ^= (uint8_t)(1 +
+			draw(mischief, 255));
+		rig_say(rig, at_us, frame, size);
+		break;
+	case DRIPPED:
+		if (tcp) {
+			rig_say(rig, at_us, frame, 5);
+			rig_say(rig, at_us, frame + 5, size - 5);
+			break;
+		}
+		say_slowly(rig, at_us, frame, size, draw(mischief, 40000));
+		break;
+	case SILENT:
+		break;
+	case GARBAGE:
+		for (size_t i = 0; i < sizeof(frame); i++)
+			frame[i] = (uint8_t)draw(mischief, 256);
+		rig_say(rig, at_us, frame, 1 + draw(mischief, 80));
+		rig_say(rig, at_us + draw(mischief, TIMEOUT_US), frame, 1 + draw(mischief, 9));
+		break;
+	}
+}
+
+static uint32_t transactions(void)
+{
+	const char *asked = getenv("VALUES_TRANSACTIONS");
+	return asked ? (uint32_t)strtoul(asked, NULL, 10) : 100000;
+}
+
+/* Runs so many transactions, a part of all. */
+static void run(const struct rig_setup *setup, struct mischief *mischief, uint32_t part)
+{
+	struct rig *rig = rig_create(setup);
+	rig->context = mischief;
+	rig->behave = play;
+	mischief->random = part;
+	/* Polls of the same size and different addresses are what can be mistaken for one another. */
+	struct rig_poll polls[] = { { .name = "a", .count = 4 },
+		{ .name = "b", .count = 4, .address = 40 },
+		{ .name = "c", .count = 4, .address = 80, .period = 0.3 },
+		{ .name = "d", .count = 4, .address = 120, .period = 2 } };
+	for (uint32_t i = 0; i < setup->devices; i++)
+		rig_run_plan(rig, i, polls, 4);
+	uint32_t wanted = transactions() / part;
+	while (rig->bus->stats.requests < wanted)
+		rig_run(rig, USEC_PER_SEC);
+	print_message(
+		"%u devices, %s: %u requests, %u readings, %u wrong; errors: timeout %u, late "
+		"%u, foreign %u, crc %u, short %u; too soon %u\n",
+		setup->devices, setup->baud ? setup->paced ? "UART" : "pty" : "TCP",
+		rig->bus->stats.requests, rig->readings, rig->wrong,
+		rig->bus->stats.errors[EB_TIMEOUT], rig->bus->stats.errors[EB_LATE],
+		rig->bus->stats.errors[EB_FOREIGN], rig->bus->stats.errors[EB_CRC],
+		rig->bus->stats.errors[EB_SHORT], rig->bus->early);
+	assert_int_equal(0, rig->wrong);
+	assert_true(rig->readings > wanted / 4);
+	for (int trick = LATE; trick <= GARBAGE; trick++)
+		assert_true(mischief->done[trick] > 0 || !setup->baud);
+	rig_destroy(rig);
+}
+
+static void test_uart_with_many_units(void **state)
+{
+	struct mischief mischief = {
+		.percent = 20, .latest_us = 2 * TIMEOUT_US, .repeat_us = 10000
+	};
+	run(&(struct rig_setup){ .devices = 10,
+		    .baud = 9600,
+		    .paced = true,
+		    .echo = ANSWER_AUTO,
+		    .timeout_ms = 200,
+		    .retries = 2 },
+		&mischief, 2);
+}
+
+static void test_uart_with_one_unit(void **state)
+{
+	struct mischief mischief = {
+		.percent = 10, .latest_us = 2 * TIMEOUT_US, .repeat_us = 4000
+	};
+	run(&(struct rig_setup){ .devices = 1,
+		    .baud = 19200,
+		    .paced = true,
+		    .echo = ANSWER_AUTO,
+		    .timeout_ms = 200,
+		    .retries = 1 },
+		&mischief, 5);
+}
+
+static void test_line_without_pace(void **state)
+{
+	struct mischief mischief = {
+		.percent = 10, .latest_us = 2 * TIMEOUT_US, .repeat_us = 3000
+	};
+	run(&(struct rig_setup){ .devices = 3,
+		    .baud = 9600,
+		    .echo = ANSWER_AUTO,
+		    .timeout_ms = 200,
+		    .retries = 2 },
+		&mischief, 5);
+}
+
+static void test_tcp_with_numbers(void **state)
+{
+	struct mischief mischief = {
+		.percent = 10, .latest_us = 20 * TIMEOUT_US, .repeat_us = 20 * TIMEOUT_US
+	};
+	run(&(struct rig_setup){ .devices = 6, .in_flight = 4, .timeout_ms = 200, .retries = 1 },
+		&mischief, 5);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_uart_with_many_units),
+		cmocka_unit_test(test_uart_with_one_unit),
+		cmocka_unit_test(test_line_without_pace),
+		cmocka_unit_test(test_tcp_with_numbers),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
