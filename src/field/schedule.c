@@ -73,11 +73,15 @@ static bool is_before(const struct device *device, uint32_t a, uint32_t b)
 	return task_due_us(&device->tasks[a]) < task_due_us(&device->tasks[b]);
 }
 
-/* As fast as can be means: as the bus can and as the main plane can, whose time others need too. */
+/*
+ * As fast as can be means: as the bus can and as the main plane can, whose time others need too.  A
+ * serial line is always the slower of the two, and is not to be left idle.
+ */
 static bool is_held(const struct device *device, uint32_t poll)
 {
 	const struct poll *of = &device->plan->polls[poll];
-	return !of->period_us && !of->urgent && atomic_load(&of->untaken);
+	return !of->period_us && device->bus->conf->line.transport == EB_TCP &&
+		atomic_load(&of->untaken);
 }
 
 /* The task of the device to begin at now, of that rank; -1 none. */
