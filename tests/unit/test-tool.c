@@ -265,6 +265,30 @@ static void says_how_it_is_used(void **state)
 	assert_int_equal(strncmp(buffer_text(&fixture->out), "enos-bridge ", 12), 0);
 }
 
+static void has_a_manual_for_every_command(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *top = getenv("srcdir");
+	OWNED char *path = must_printf("%s/docs/man/enos-bridge.1", top ? top : ".");
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	OWNED_BUFFER manual = BUFFER_EMPTY;
+	for (int c; (c = getc(file)) != EOF;)
+		buffer_put_byte(&manual, (uint8_t)c);
+	fclose(file);
+	assert_int_equal(RUN("help"), 0);
+	char *line = strstr(buffer_text(&fixture->out), "commands:\n") + strlen("commands:\n");
+	unsigned count = 0;
+	for (; strncmp(line, "  ", 2) == 0; line = strchr(line, '\n') + 1, count++) {
+		OWNED char *plain = must_printf(".B %.*s\n", (int)strcspn(line + 2, " "), line + 2);
+		OWNED char *named = must_printf(
+			".BI %.*s \"", (int)strcspn(line + 2, " "), line + 2);
+		assert_true(
+			strstr(buffer_text(&manual), plain) || strstr(buffer_text(&manual), named));
+	}
+	assert_true(count >= 5);
+}
+
 static void says_what_to_check_where_nobody_is(void **state)
 {
 	struct fixture *fixture = *state;
@@ -347,6 +371,7 @@ int main(void)
 		TEST(prints_odd_results),
 		TEST(says_what_the_daemon_refuses),
 		TEST(says_how_it_is_used),
+		TEST(has_a_manual_for_every_command),
 		TEST(says_what_to_check_where_nobody_is),
 		TEST(is_not_fooled_by_others),
 	};
