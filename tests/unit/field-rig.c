@@ -81,7 +81,6 @@ static ssize_t rig_read(struct link *link, void *bytes, size_t room)
 		free(chunk);
 	}
 	loop_disarm(rig->loop, &rig->arrival);
-	loop_remove(rig->loop, &rig->mail);
 	arm_arrival(rig);
 	return (ssize_t)size;
 }
@@ -330,6 +329,7 @@ void rig_destroy(struct rig *rig)
 	bus_abort(rig->bus);
 	rig_collect(rig);
 	bus_destroy(rig->bus);
+	loop_remove(rig->loop, &rig->mail);
 	loop_disarm(rig->loop, &rig->arrival);
 	if (rig->outcome)
 		message_destroy(&rig->outcome->mail);
