@@ -123,7 +123,9 @@ static void check(const struct eb_input *input, const struct eb_verdict *verdict
 		return;
 	bool of_silence = verdict->kind == EB_ERROR || verdict->kind == EB_NOISE;
 	REQUIRE(verdict->consumed || (of_silence && input->silent_us));
-	if (verdict->kind == EB_ANSWER || verdict->kind == EB_ERROR || verdict->kind == EB_CONTINUE)
+	bool heard = verdict->kind == EB_CONTINUE && !input->count;
+	REQUIRE(!heard || (!verdict->frame_size && !verdict->content_size));
+	if (!heard && verdict->kind != EB_NOISE && verdict->kind != EB_UNASKED)
 		REQUIRE(verdict->index < input->count);
 	REQUIRE(verdict->content_size <= EB_ANSWER_MAX);
 	if (verdict->content_size) {
@@ -174,11 +176,14 @@ const struct eb_verdict *codec_feed(struct codec *codec, const struct eb_outstan
 		verdict = codec_receive(
 			codec, outstanding, count, from + begin, end - begin, silent_us);
 		begin += verdict->consumed;
+		codec->consumed = begin;
 		if (verdict->kind == EB_NOISE && dropped)
 			dropped[verdict->error]++;
-		if (verdict->kind == EB_NOISE && begin < end)
+		bool heard = verdict->kind == EB_CONTINUE && !count;
+		bool passed = verdict->kind == EB_NOISE || heard;
+		if (passed && begin < end)
 			continue;
-		if (verdict->kind != EB_NOISE && verdict->kind != EB_MORE)
+		if (!passed && verdict->kind != EB_MORE)
 			return verdict;
 		if (end < size)
 			end = end + chunk < size ? end + chunk : size;

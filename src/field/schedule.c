@@ -8,6 +8,9 @@
 #define AGAIN_FIRST_US (500 * USEC_PER_MSEC)
 #define AGAIN_MAX_US (60 * USEC_PER_SEC)
 
+/* A poll without a period looks this often whether its last reading was taken. */
+#define HOLD_US USEC_PER_MSEC
+
 /* Polls that have a period go before those that take what is left. */
 enum rank { RANK_FAST, RANK_REGULAR, RANK_URGENT, RANKS };
 
@@ -70,13 +73,24 @@ static bool is_before(const struct device *device, uint32_t a, uint32_t b)
 	return task_due_us(&device->tasks[a]) < task_due_us(&device->tasks[b]);
 }
 
+/*
+ * As fast as can be means: as the bus can and as the main plane can, whose time others need too.  A
+ * serial line is always the slower of the two, and is not to be left idle.
+ */
+static bool is_held(const struct device *device, uint32_t poll)
+{
+	const struct poll *of = &device->plan->polls[poll];
+	return !of->period_us && device->bus->conf->line.transport == EB_TCP &&
+		atomic_load(&of->untaken);
+}
+
 /* The task of the device to begin at now, of that rank; -1 none. */
 static int64_t pick(const struct device *device, int64_t now, enum rank rank)
 {
 	int64_t best = -1;
 	for (uint32_t i = 0; i < device->plan->count; i++) {
 		const struct task *task = &device->tasks[i];
-		if (task_due_us(task) > now)
+		if (task_due_us(task) > now || is_held(device, i))
 			continue;
 		bool ranks = rank_of(&device->plan->polls[i]) == rank;
 		/* What timed out is asked again before all else: a late answer then is its own. */
@@ -147,11 +161,15 @@ static void consider(
 		*next_us = when_us < *next_us ? when_us : *next_us;
 		return;
 	}
+	bool chosen = false;
 	for (int rank = 0; rank < RANKS; rank++) {
 		int64_t poll = choices[rank].device ? -1 : pick(device, now, (enum rank)rank);
+		chosen |= poll >= 0;
 		if (poll >= 0)
 			choices[rank] = (struct choice){ .device = device, .poll = (uint32_t)poll };
 	}
+	if (!chosen && now + HOLD_US < *next_us)
+		*next_us = now + HOLD_US;
 }
 
 /* The highest rank that waits, but every fourth turn goes to the next lower one. */

@@ -3,7 +3,7 @@
  * What one transaction costs the engine, without the kernel: buses on links that answer at once, under a
  * clock moved by hand.  Prints figures and judges none; run it by hand, on a build without sanitizers.
  */
-#include "field-rig.h"
+#include "../unit/field-rig.h"
 
 #include <stdio.h>
 #include <stdlib.h>
