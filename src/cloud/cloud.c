@@ -160,6 +160,11 @@ static void mark_ready(struct cloud *cloud, struct session *session)
 	loop_arm(cloud->plane.loop, &cloud->turn, loop_now(cloud->plane.loop));
 }
 
+void cloud_secret_changed(struct cloud *cloud, uint32_t device)
+{
+	session_rekey(cloud->sessions[device]);
+}
+
 void cloud_report(struct cloud *cloud, struct report *report)
 {
 	struct session *session = cloud->sessions[report->device];

@@ -346,6 +346,16 @@ void session_start(struct session *session, int64_t at_us)
 	wake_at(session, at_us);
 }
 
+void session_rekey(struct session *session)
+{
+	crypto_key(session->key, session->device->secret);
+	free(TAKE(session->token));
+	session->failures = 0;
+	bool begun = session->state != SESSION_IDLE && session->state != SESSION_RESOLVING;
+	if (begun && !session->in_flight)
+		wake_at(session, loop_now(session->plane->loop));
+}
+
 void session_addresses_changed(struct session *session)
 {
 	if (!server_has(session->server, &session->address)) {
