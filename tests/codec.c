@@ -59,6 +59,8 @@ int codec_open(struct codec *codec, const struct eb_plugin *plugin, const struct
 	memset(codec, 0, sizeof(*codec));
 	codec->plugin = plugin;
 	codec->state = must_alloc(plugin->state_size);
+	codec->content = must_alloc(EB_ANSWER_MAX);
+	codec->frame = must_alloc(EB_FRAME_MAX);
 	int result = read_settings(codec, &settings, plugin->bus_keys, options);
 	if (result < 0)
 		return result;
@@ -72,6 +74,8 @@ void codec_close(struct codec *codec)
 {
 	free(codec->state);
 	free(codec->error);
+	free(codec->content);
+	free(codec->frame);
 }
 
 struct request *codec_request(struct codec *codec, const char *device, const char *request)
@@ -119,7 +123,9 @@ static void check(const struct eb_input *input, const struct eb_verdict *verdict
 		return;
 	bool of_silence = verdict->kind == EB_ERROR || verdict->kind == EB_NOISE;
 	REQUIRE(verdict->consumed || (of_silence && input->silent_us));
-	if (verdict->kind == EB_ANSWER || verdict->kind == EB_ERROR || verdict->kind == EB_CONTINUE)
+	bool heard = verdict->kind == EB_CONTINUE && !input->count;
+	REQUIRE(!heard || (!verdict->frame_size && !verdict->content_size));
+	if (!heard && verdict->kind != EB_NOISE && verdict->kind != EB_UNASKED)
 		REQUIRE(verdict->index < input->count);
 	REQUIRE(verdict->content_size <= EB_ANSWER_MAX);
 	if (verdict->content_size) {
@@ -143,22 +149,19 @@ const struct eb_verdict *codec_receive(struct codec *codec,
 {
 	/* A block of its own, so that a sanitizer sees a read past the end. */
 	uint8_t *copy OWNED = must_memdup(bytes, size);
-	uint8_t *content OWNED = must_alloc(EB_ANSWER_MAX);
-	uint8_t *frame OWNED = must_alloc(EB_FRAME_MAX);
 	struct eb_input input = { .bytes = copy,
 		.size = size,
 		.silent_us = silent_us,
 		.count = count,
 		.outstanding = outstanding,
-		.content = content,
-		.frame = frame };
+		.content = codec->content,
+		.frame = codec->frame };
 	codec->verdict = (struct eb_verdict){ .kind = EB_MORE };
 	codec->plugin->receive(codec->state, &input, &codec->verdict);
 	check(&input, &codec->verdict);
 	if (codec->verdict.content_size)
-		memcpy(codec->content, codec->verdict.content, codec->verdict.content_size);
+		memmove(codec->content, codec->verdict.content, codec->verdict.content_size);
 	codec->verdict.content = codec->content;
-	memcpy(codec->frame, frame, EB_FRAME_MAX);
 	return &codec->verdict;
 }
 
@@ -173,11 +176,14 @@ const struct eb_verdict *codec_feed(struct codec *codec, const struct eb_outstan
 		verdict = codec_receive(
 			codec, outstanding, count, from + begin, end - begin, silent_us);
 		begin += verdict->consumed;
+		codec->consumed = begin;
 		if (verdict->kind == EB_NOISE && dropped)
 			dropped[verdict->error]++;
-		if (verdict->kind == EB_NOISE && begin < end)
+		bool heard = verdict->kind == EB_CONTINUE && !count;
+		bool passed = verdict->kind == EB_NOISE || heard;
+		if (passed && begin < end)
 			continue;
-		if (verdict->kind != EB_NOISE && verdict->kind != EB_MORE)
+		if (!passed && verdict->kind != EB_MORE)
 			return verdict;
 		if (end < size)
 			end = end + chunk < size ? end + chunk : size;

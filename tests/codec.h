@@ -15,8 +15,8 @@ struct codec {
 	char *error; /* of what failed last; owned */
 	/* of the last codec_receive() */
 	struct eb_verdict verdict;
-	uint8_t content[EB_ANSWER_MAX];
-	uint8_t frame[EB_FRAME_MAX];
+	size_t consumed; /* by all verdicts of the last codec_feed() */
+	uint8_t *content, *frame; /* blocks of their own: a sanitizer guards their ends */
 };
 
 extern const struct eb_line codec_serial; /* 9600 baud, 8N1 */
@@ -36,7 +36,7 @@ const struct eb_verdict *codec_receive(struct codec *codec,
 	uint32_t silent_us);
 /*
  * Feeds all bytes, chunk by chunk, and the silence that is asked for at the end, until a verdict
- * that is neither EB_MORE nor EB_NOISE; that one is returned, or the last one.  dropped[class] counts
+ * that is neither EB_MORE nor EB_NOISE, nor EB_CONTINUE of what others say; that one is returned, or the last one.  dropped[class] counts
  * the noise, where dropped is not NULL.
  */
 const struct eb_verdict *codec_feed(struct codec *codec, const struct eb_outstanding *outstanding,

@@ -153,7 +153,11 @@ enum eb_verdict_kind {
 	EB_ANSWER, /* consumed bytes answer outstanding[index]; content is what they carry */
 	EB_UNASKED, /* consumed bytes are a frame nobody asked for, from address, matched by key */
 	EB_ERROR, /* consumed bytes end outstanding[index] with error and code */
-	EB_CONTINUE /* content belongs to outstanding[index]; then send frame, wait for what follows */
+	/*
+	 * content belongs to outstanding[index]; then send frame, wait for what follows.  With nothing
+	 * outstanding: heard and remembered, one half of what others say to each other.
+	 */
+	EB_CONTINUE
 };
 
 enum eb_error_class {

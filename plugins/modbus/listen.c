@@ -48,5 +48,5 @@ void listen_judge(struct modbus *bus, const struct eb_input *input, uint8_t unit
 	heard->unit = unit;
 	if (heard->waiting)
 		memcpy(heard->pdu, pdu, sizeof(heard->pdu));
-	say(verdict, EB_NOISE, EB_NONE);
+	say(verdict, EB_CONTINUE, EB_NONE);
 }

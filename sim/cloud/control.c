@@ -173,6 +173,19 @@ static void take_lines(struct client *client)
 		client->closing = true;
 }
 
+/* Those that wait look again. */
+static void changed(void *context)
+{
+	struct sim_control *control = context;
+	list_for_each (link, &control->clients) {
+		struct client *client = container_of(link, struct client, link);
+		if (!client->waiting)
+			continue;
+		attempt(client);
+		take_lines(client);
+	}
+}
+
 static void client_ready(struct watch *watch, uint32_t events)
 {
 	struct client *client = container_of(watch, struct client, watch);
@@ -182,6 +195,7 @@ static void client_ready(struct watch *watch, uint32_t events)
 		if (size > 0) {
 			client->in.size += (size_t)size;
 			take_lines(client);
+			changed(client->control);
 		} else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
 			client->closing = true;
 		}
@@ -208,19 +222,6 @@ static void accept_client(struct watch *watch, uint32_t events)
 	list_append(&control->clients, &client->link);
 	if (loop_add(control->sim->loop, &client->watch) < 0)
 		client_destroy(client);
-}
-
-/* Those that wait look again. */
-static void changed(void *context)
-{
-	struct sim_control *control = context;
-	list_for_each (link, &control->clients) {
-		struct client *client = container_of(link, struct client, link);
-		if (!client->waiting)
-			continue;
-		attempt(client);
-		take_lines(client);
-	}
 }
 
 static int listen_at(struct sim_control *control, const char *path)

@@ -22,9 +22,15 @@ struct journal {
 	const char *event; /* of the line */
 	const struct device *device;
 	struct list followers;
+	struct timer flush; /* at the loop's next turn */
 	struct log_limit limit;
 	char *last[LAST_VIOLATIONS]; /* JSON, a ring */
 };
+
+static void flush_due(struct timer *timer, int64_t now_us)
+{
+	journal_flush(container_of(timer, struct journal, flush));
+}
 
 struct journal *journal_create(struct loop *loop, int fd)
 {
@@ -32,6 +38,7 @@ struct journal *journal_create(struct loop *loop, int fd)
 	journal->loop = loop;
 	journal->fd = fd;
 	journal->limit = (struct log_limit){ .window_us = USEC_PER_SEC, .burst = 20 };
+	journal->flush.expired = flush_due;
 	list_init(&journal->followers);
 	return journal;
 }
@@ -101,6 +108,8 @@ void journal_end(struct journal *journal)
 	buffer_put(&journal->pending, journal->line.data, journal->line.size);
 	if (journal->pending.size >= FLUSH_SIZE)
 		journal_flush(journal);
+	else if (!timer_armed(&journal->flush))
+		loop_arm(journal->loop, &journal->flush, loop_now(journal->loop));
 }
 
 void journal_flush(struct journal *journal)
@@ -120,6 +129,7 @@ void journal_flush(struct journal *journal)
 		}
 	}
 	buffer_clear(&journal->pending);
+	loop_disarm(journal->loop, &journal->flush);
 }
 
 void journal_violation(struct journal *journal, struct device *device, enum violation violation,
@@ -188,6 +198,10 @@ void journal_print_stats(const struct journal *journal, struct buffer *json)
 		{ "replies_repeated", stats->replies_repeated },
 		{ "violations", stats->violations },
 	};
+	size_t followers = 0;
+	list_for_each (link, &journal->followers)
+		followers++;
+	buffer_printf(json, "\"followers\":%zu,", followers);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		buffer_printf(
 			json, "\"%s\":%llu,", rows[i].name, (unsigned long long)rows[i].count);

@@ -152,13 +152,18 @@ static bool announce(const struct sim *sim, const struct options *options)
 		    : "cloud: listening on %s:%u, %s dialect, %zu devices",
 		text, address_port(address), sim->settings.piggyback ? "piggyback" : "signed",
 		devices_count(sim->devices));
-	if (!options->port_file)
-		return true;
-	OWNED char *port = must_printf("%u\n", address_port(address));
-	int error = file_write(options->port_file, port);
-	if (error < 0)
-		log_error("--port-file %s: %s", options->port_file, strerror(-error));
-	return error == 0;
+	if (options->port_file) {
+		OWNED char *port = must_printf("%u\n", address_port(address));
+		int error = file_write(options->port_file, port);
+		if (error < 0) {
+			log_error("--port-file %s: %s", options->port_file, strerror(-error));
+			return false;
+		}
+	}
+	struct buffer *line = journal_begin(sim->journal, "listening", NULL);
+	buffer_printf(line, ",\"port\":%u", address_port(address));
+	journal_end(sim->journal);
+	return true;
 }
 
 static bool start(struct program *program, struct options *options)

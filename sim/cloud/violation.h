@@ -9,7 +9,7 @@
 	X(CONFIRMABLE, "confirmable", "a request that is not confirmable")                      \
 	X(OPTION, "option", "a critical option that EnOS does not know")                        \
 	X(MESSAGE_ID, "message_id", "a message id used again for another message")              \
-	X(REQUEST_TOKEN, "request_token", "the CoAP token of an earlier request, or none")      \
+	X(REQUEST_TOKEN, "request_token", "the CoAP token of an earlier request")               \
 	X(IN_FLIGHT, "in_flight", "a request while another one waited for its answer")          \
 	X(PATH, "path", "a path or topic that does not exist")                                  \
 	X(METHOD, "method", "a method that the path does not take")                             \

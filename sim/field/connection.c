@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "sim/field/outbox.h"
 #include "sim/field/sim.h"
 #include "sim/field/wire.h"
 #include "util/alloc.h"
@@ -13,7 +14,6 @@
 #define READ_MAX 16384
 /* A master that does not read its answers is not read from any more. */
 #define UNSENT_MAX 65536
-#define WAITING_MAX 1000
 
 struct connection {
 	struct list link;
@@ -24,20 +24,8 @@ struct connection {
 	struct buffer heard; /* the beginning of a request */
 	struct buffer unsent;
 	struct wire wire; /* not paced; its order is what counts */
-	struct list waiting; /* struct job, by rising due_us; the first may be dripping */
-	size_t waiting_count;
-	struct timer next;
+	struct outbox outbox;
 	bool closing; /* as soon as all is sent */
-};
-
-/* An answer for later. */
-struct job {
-	struct list link;
-	int64_t due_us;
-	bool started;
-	struct sending sending;
-	size_t sent;
-	struct answer answer;
 };
 
 struct list *connection_link(struct connection *connection)
@@ -55,13 +43,6 @@ static struct loop *loop_of(struct connection *connection)
 	return connection->line->sim->loop;
 }
 
-static struct job *first_job(struct connection *connection)
-{
-	return list_empty(&connection->waiting)
-		? NULL
-		: container_of(connection->waiting.next, struct job, link);
-}
-
 void connection_destroy(struct connection *connection)
 {
 	if (!connection)
@@ -69,10 +50,7 @@ void connection_destroy(struct connection *connection)
 	line_event(connection->line, "disconnect");
 	list_remove(&connection->link);
 	loop_remove(loop_of(connection), &connection->watch);
-	loop_disarm(loop_of(connection), &connection->next);
-	struct list *link;
-	while ((link = list_take_first(&connection->waiting)))
-		free(container_of(link, struct job, link));
+	outbox_clear(&connection->outbox);
 	buffer_finish(&connection->heard);
 	buffer_finish(&connection->unsent);
 	close(connection->watch.fd);
@@ -82,7 +60,7 @@ void connection_destroy(struct connection *connection)
 static int choose_events(struct connection *connection)
 {
 	uint32_t events = connection->unsent.size ? EPOLLOUT : 0;
-	if (connection->unsent.size < UNSENT_MAX && connection->waiting_count < WAITING_MAX &&
+	if (connection->unsent.size < UNSENT_MAX && connection->outbox.count < OUTBOX_MAX &&
 		!connection->closing)
 		events |= EPOLLIN;
 	return loop_change(loop_of(connection), &connection->watch, events);
@@ -100,7 +78,7 @@ static bool flush(struct connection *connection)
 		if (count > 0)
 			buffer_drop(unsent, (size_t)count);
 	}
-	if (connection->closing && !unsent->size && !connection->waiting_count)
+	if (connection->closing && !unsent->size && !connection->outbox.count)
 		return false;
 	return choose_events(connection) == 0;
 }
@@ -111,24 +89,23 @@ static void put(struct connection *connection, const uint8_t *bytes, size_t size
 	buffer_put(&connection->unsent, bytes, size);
 }
 
-static void queue(struct connection *connection, const struct answer *answer, int64_t now_us)
+static void put_later(struct outbox *outbox, const uint8_t *bytes, size_t size)
 {
-	struct job *job = must_alloc(sizeof(*job));
-	job->answer = *answer;
-	job->due_us = now_us + answer->delay_us;
-	job->sending.size = answer->size;
-	struct list *place = &connection->waiting;
-	while (place->prev != &connection->waiting) {
-		struct job *before = container_of(place->prev, struct job, link);
-		if (before->started || before->due_us <= job->due_us)
-			break;
-		place = place->prev;
-	}
-	list_insert(place, &job->link);
-	connection->waiting_count++;
-	struct job *first = first_job(connection);
-	if (!first->started)
-		loop_arm(loop_of(connection), &connection->next, first->due_us);
+	put(container_of(outbox, struct connection, outbox), bytes, size);
+}
+
+static void sent(struct outbox *outbox, const struct departure *departure)
+{
+	struct connection *connection = container_of(outbox, struct connection, outbox);
+	line_answered(connection->line, &departure->answer, departure->sending.start_ns / 1000,
+		loop_now(outbox->loop));
+}
+
+static void rested(struct outbox *outbox)
+{
+	struct connection *connection = container_of(outbox, struct connection, outbox);
+	if (!flush(connection))
+		connection->gone(connection->context, connection);
 }
 
 /* Sends at once, or keeps for later, what line_serve() put together. */
@@ -138,48 +115,11 @@ static void answer_with(struct connection *connection, struct answer *answer, in
 	if (!answer->size)
 		return;
 	if (answer->delay_us > 0 || answer->drip_us > 0) {
-		queue(connection, answer, now_us);
+		outbox_add(&connection->outbox, answer, now_us + answer->delay_us, 0);
 		return;
 	}
 	put(connection, answer->bytes, answer->size);
 	line_answered(connection->line, answer, now_us, now_us);
-}
-
-/* Moves the first job on.  False while there is nothing to do yet. */
-static bool step(struct connection *connection, struct job *job, int64_t now_us)
-{
-	if (!job->started && job->due_us > now_us) {
-		loop_arm(loop_of(connection), &connection->next, job->due_us);
-		return false;
-	}
-	if (!job->started) {
-		job->started = true;
-		wire_send(&connection->wire, &job->sending, job->due_us, job->answer.drip_us);
-	}
-	size_t through = wire_through(&connection->wire, &job->sending, now_us);
-	if (through > job->sent)
-		put(connection, job->answer.bytes + job->sent, through - job->sent);
-	job->sent = through;
-	if (through < job->answer.size) {
-		loop_arm(loop_of(connection), &connection->next,
-			wire_next_us(&connection->wire, &job->sending, through));
-		return false;
-	}
-	line_answered(connection->line, &job->answer, job->sending.start_ns / 1000, now_us);
-	list_remove(&job->link);
-	connection->waiting_count--;
-	free(job);
-	return true;
-}
-
-static void go_on(struct timer *timer, int64_t now_us)
-{
-	struct connection *connection = container_of(timer, struct connection, next);
-	struct job *job;
-	while ((job = first_job(connection)) && step(connection, job, now_us))
-		;
-	if (!flush(connection))
-		connection->gone(connection->context, connection);
 }
 
 /* Serves the requests among the bytes; returns how many bytes are done with. */
@@ -244,11 +184,13 @@ int connection_create(struct connection **result, struct line *line, int fd,
 {
 	struct connection *connection = must_alloc(sizeof(*connection));
 	list_init(&connection->link);
-	list_init(&connection->waiting);
 	connection->line = line;
 	connection->gone = gone;
 	connection->context = context;
-	connection->next.expired = go_on;
+	connection->outbox.put = put_later;
+	connection->outbox.sent = sent;
+	connection->outbox.rested = rested;
+	outbox_init(&connection->outbox, line->sim->loop, &connection->wire);
 	connection->watch = (struct watch){ .fd = fd, .events = EPOLLIN, .ready = ready };
 	wire_init(&connection->wire, 0, 0, line->framing);
 	int status = loop_add(line->sim->loop, &connection->watch);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sim/field/outbox.h"
 #include "sim/field/pty.h"
 #include "sim/field/sim.h"
 #include "sim/field/wire.h"
@@ -14,7 +15,6 @@
 /* Without a pace there is no silence to tell an unfinished frame by. */
 #define STALE_US (20 * USEC_PER_MSEC)
 #define HEARD_MAX 4096
-#define WAITING_MAX 1000
 
 struct serial {
 	struct line line;
@@ -30,20 +30,7 @@ struct serial {
 	bool dropping; /* what comes belongs to a frame that began too early */
 	struct timer whole; /* what was heard is over */
 
-	struct list waiting; /* struct job, by rising due_us; the first one may be on the wire */
-	size_t waiting_count;
-	struct timer next; /* the first job: begin, or go on */
-};
-
-/* An answer that waits for its time, and then for its bytes to be through. */
-struct job {
-	struct list link;
-	int64_t due_us;
-	bool started;
-	struct sending sending;
-	size_t sent;
-	size_t request_size;
-	struct answer answer;
+	struct outbox outbox;
 };
 
 static struct serial *of_line(struct line *line)
@@ -51,106 +38,41 @@ static struct serial *of_line(struct line *line)
 	return container_of(line, struct serial, line);
 }
 
-static struct job *first_job(struct serial *serial)
+static struct serial *of_outbox(struct outbox *outbox)
 {
-	return list_empty(&serial->waiting) ? NULL
-					    : container_of(serial->waiting.next, struct job, link);
-}
-
-static void drop_job(struct serial *serial, struct job *job)
-{
-	list_remove(&job->link);
-	serial->waiting_count--;
-	free(job);
-}
-
-static void arm_next(struct serial *serial)
-{
-	struct job *job = first_job(serial);
-	struct loop *loop = serial->line.sim->loop;
-	if (!job)
-		loop_disarm(loop, &serial->next);
-	else if (job->started)
-		loop_arm(
-			loop, &serial->next, wire_next_us(&serial->wire, &job->sending, job->sent));
-	else
-		loop_arm(loop, &serial->next, job->due_us);
-}
-
-static void finish_job(struct serial *serial, struct job *job)
-{
-	struct line *line = &serial->line;
-	int64_t began_us = job->sending.start_ns / 1000;
-	int64_t ended_us = wire_sent_us(&serial->wire, &job->sending);
-	line->total.busy_ns += (int64_t)job->answer.size * serial->wire.char_ns;
-	if (job->answer.kind < 0)
-		line->total.least_ns += wire_least_ns(
-			&serial->wire, job->request_size + job->answer.size);
-	line_answered(line, &job->answer, began_us, ended_us);
-	/* The silence behind the answer is part of what the transaction takes. */
-	line->last_us += serial->wire.gap_ns / 1000;
-	drop_job(serial, job);
+	return container_of(outbox, struct serial, outbox);
 }
 
 /* A byte that the other side has no room for is lost, as in a UART. */
-static void put_through(struct serial *serial, struct job *job, int64_t now_us)
+static void put(struct outbox *outbox, const uint8_t *bytes, size_t size)
 {
-	size_t through = wire_through(&serial->wire, &job->sending, now_us);
-	if (through <= job->sent)
-		return;
-	ssize_t count = write(
-		serial->pty.master, job->answer.bytes + job->sent, through - job->sent);
+	struct serial *serial = of_outbox(outbox);
+	ssize_t count = write(serial->pty.master, bytes, size);
 	serial->line.total.bytes_out += count > 0 ? (uint64_t)count : 0;
-	job->sent = through;
 }
 
-static void go_on(struct timer *timer, int64_t now_us)
+static void sent(struct outbox *outbox, const struct departure *departure)
 {
-	struct serial *serial = container_of(timer, struct serial, next);
-	for (struct job *job = first_job(serial); job; job = first_job(serial)) {
-		if (!job->started) {
-			if (job->due_us > now_us)
-				break;
-			job->started = true;
-			wire_send(&serial->wire, &job->sending, job->due_us, job->answer.drip_us);
-		}
-		put_through(serial, job, now_us);
-		if (job->sent < job->answer.size)
-			break;
-		finish_job(serial, job);
-	}
-	arm_next(serial);
-}
-
-/* Behind all that are due sooner, and behind what is on the wire. */
-static void queue(struct serial *serial, struct job *job)
-{
-	struct list *place = &serial->waiting;
-	while (place->prev != &serial->waiting) {
-		struct job *before = container_of(place->prev, struct job, link);
-		if (before->started || before->due_us <= job->due_us)
-			break;
-		place = place->prev;
-	}
-	list_insert(place, &job->link);
-	serial->waiting_count++;
+	struct serial *serial = of_outbox(outbox);
+	struct line *line = &serial->line;
+	size_t size = departure->answer.size;
+	line->total.busy_ns += (int64_t)size * serial->wire.char_ns;
+	if (departure->answer.kind < 0)
+		line->total.least_ns += wire_least_ns(
+			&serial->wire, departure->request_size + size);
+	line_answered(line, &departure->answer, departure->sending.start_ns / 1000,
+		wire_sent_us(&serial->wire, &departure->sending));
+	/* The silence behind the answer is part of what the transaction takes. */
+	line->last_us += serial->wire.gap_ns / 1000;
 }
 
 static void serve(struct serial *serial, const struct adu *adu, const uint8_t *frame, size_t size,
 	int64_t ended_us)
 {
-	struct job *job = must_alloc(sizeof(*job));
-	list_init(&job->link);
-	line_serve(&serial->line, adu, frame, size, serial->heard_from_us, ended_us, &job->answer);
-	if (!job->answer.size || serial->waiting_count >= WAITING_MAX) {
-		free(job);
-		return;
-	}
-	job->due_us = ended_us + job->answer.delay_us;
-	job->request_size = size;
-	job->sending.size = job->answer.size;
-	job->sending.pause_at = job->answer.pause_at;
-	queue(serial, job);
+	struct answer answer;
+	line_serve(&serial->line, adu, frame, size, serial->heard_from_us, ended_us, &answer);
+	if (answer.size)
+		outbox_add(&serial->outbox, &answer, ended_us + answer.delay_us, size);
 }
 
 /* Takes the requests out of what was heard. ended: the line is silent behind it. */
@@ -172,8 +94,6 @@ static void take_requests(struct serial *serial, bool ended)
 		at += used;
 	}
 	buffer_drop(&serial->heard, at);
-	if (serial->line.plugged)
-		go_on(&serial->next, loop_now(serial->line.sim->loop));
 }
 
 static void is_whole(struct timer *timer, int64_t now_us)
@@ -241,9 +161,7 @@ static void unplug(struct line *line)
 	struct loop *loop = line->sim->loop;
 	loop_remove(loop, &serial->watch);
 	loop_disarm(loop, &serial->whole);
-	loop_disarm(loop, &serial->next);
-	while (first_job(serial))
-		drop_job(serial, first_job(serial));
+	outbox_clear(&serial->outbox);
 	buffer_clear(&serial->heard);
 	serial->dropping = false;
 	wire_init(&serial->wire, serial->baud, serial->char_bits, line->framing);
@@ -281,8 +199,9 @@ struct line *serial_create(struct sim *sim, const struct serial_setup *setup)
 	serial->pty.master = serial->pty.slave = -1;
 	serial->watch.ready = readable;
 	serial->whole.expired = is_whole;
-	serial->next.expired = go_on;
-	list_init(&serial->waiting);
+	serial->outbox.put = put;
+	serial->outbox.sent = sent;
+	outbox_init(&serial->outbox, sim->loop, &serial->wire);
 	wire_init(&serial->wire, setup->baud, setup->char_bits, setup->framing);
 	return &serial->line;
 }

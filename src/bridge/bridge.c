@@ -2,6 +2,7 @@
 #include "bridge/bridge.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "bridge/parts.h"
@@ -10,6 +11,7 @@
 
 /* Mails that wait for a plane, beside one for each device. */
 #define MAILBOX_ROOM 4096
+#define MAILS_AT_ONCE 64
 #define STOP_LOOK_MS 10
 #define OVERFLOW_SAY_S 60
 
@@ -138,19 +140,25 @@ static void report_overflow(struct bridge *bridge)
 	bridge->overflow_seen = dropped;
 }
 
-static void read_mail(struct bridge *bridge)
+/* Looks at so many mails, then lets sockets have their turn: thousands may come at once. */
+static void read_mail(struct bridge *bridge, int most)
 {
-	struct list mails;
-	list_init(&mails);
-	mailbox_take_all(bridge->from_field, &mails);
-	for (struct list *link; (link = list_take_first(&mails));)
+	mailbox_take_all(bridge->from_field, &bridge->mails);
+	for (struct list *link; most > 0 && (link = list_take_first(&bridge->mails)); most--)
 		take_mail(bridge, container_of(link, struct mail, link));
+	if (!list_empty(&bridge->mails))
+		loop_arm(bridge->loop, &bridge->more_mail, loop_now(bridge->loop) + 1);
 	report_overflow(bridge);
 }
 
 static void mail_ready(struct watch *watch, uint32_t events)
 {
-	read_mail(container_of(watch, struct bridge, mail));
+	read_mail(container_of(watch, struct bridge, mail), MAILS_AT_ONCE);
+}
+
+static void more_mail_due(struct timer *timer, int64_t now_us)
+{
+	read_mail(container_of(timer, struct bridge, more_mail), MAILS_AT_ONCE);
 }
 
 uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number)
@@ -240,6 +248,8 @@ int bridge_create(struct bridge **created, const struct bridge_setup *setup)
 	bridge->overflow = (struct log_limit){ .window_us = OVERFLOW_SAY_S * USEC_PER_SEC,
 		.burst = 1 };
 	list_init(&bridge->inquiries);
+	list_init(&bridge->mails);
+	bridge->more_mail.expired = more_mail_due;
 
 	int result = resolver_create(&bridge->resolver, NULL);
 	if (result == 0)
@@ -269,7 +279,7 @@ static void end_field(struct bridge *bridge)
 		return;
 	bridge->field_runs = false;
 	field_stop(bridge->field);
-	read_mail(bridge);
+	read_mail(bridge, INT_MAX);
 }
 
 void bridge_destroy(struct bridge *bridge)
@@ -279,6 +289,7 @@ void bridge_destroy(struct bridge *bridge)
 	end_field(bridge);
 	loop_disarm(bridge->loop, &bridge->watchdog);
 	loop_disarm(bridge->loop, &bridge->stopping);
+	loop_disarm(bridge->loop, &bridge->more_mail);
 	loop_remove(bridge->loop, &bridge->mail);
 	if (bridge->pipeline && bridge->cloud)
 		pipeline_destroy(bridge->pipeline);

@@ -37,6 +37,8 @@ struct bridge {
 	struct broker *broker; /* NULL: no echo */
 	struct control *control; /* NULL: no socket */
 	struct watch mail;
+	struct list mails; /* taken from the field, not yet looked at */
+	struct timer more_mail;
 
 	struct list inquiries;
 	uint64_t query_serial;

@@ -67,16 +67,15 @@ static void print_reply(struct buffer *json, const struct command *command, int 
 		json_put_text(json, command->id);
 		buffer_put_byte(json, ',');
 	}
-	buffer_printf(json, "\"code\":%d", code);
-	if (message && *message) {
-		buffer_put_text(json, ",\"message\":");
-		json_put_text(json, message);
-	}
+	buffer_printf(json, "\"code\":%d,\"data\":", code);
 	size_t before = json->size;
-	buffer_put_text(json, ",\"data\":");
-	if (!data || !data->size || json_print_value(json, data->data, data->size) < 0) {
+	if (message && *message) {
+		buffer_put_text(json, "{\"message\":");
+		json_put_text(json, message);
+		buffer_put_byte(json, '}');
+	} else if (!data || !data->size || json_print_value(json, data->data, data->size) < 0) {
 		json->size = before;
-		buffer_put_text(json, ",\"data\":{}");
+		buffer_put_text(json, "{}");
 	}
 	buffer_put_byte(json, '}');
 }

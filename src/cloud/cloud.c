@@ -143,7 +143,8 @@ void cloud_destroy(struct cloud *cloud)
 
 void cloud_start(struct cloud *cloud)
 {
-	server_start(&cloud->server);
+	if (cloud->count)
+		server_start(&cloud->server);
 	int64_t now_us = loop_now(cloud->plane.loop);
 	for (uint32_t i = 0; i < cloud->count; i++) {
 		int64_t spread_us = cloud->sessions[i]->enos->start_spread_ms * USEC_PER_MSEC;

@@ -164,6 +164,7 @@ bool exchange_choose(struct session *session)
 	if (session->purpose != PURPOSE_NONE) {
 		bool message = session->purpose != PURPOSE_POLL;
 		if (message && session->locked_out >= SUSPECT_MESSAGE_AFTER) {
+			/* A poll first: is it the token, or the message? */
 			session->aside = session->purpose;
 			session->purpose = PURPOSE_POLL;
 		}
@@ -254,6 +255,11 @@ static enum input read_unauthorised(struct session *session, char *reason, size_
 	session->counters[COUNT_UNAUTHORISED]++;
 	free(session->token);
 	session->token = NULL;
+	if (session->suspect) {
+		session->counters[COUNT_REFUSED]++;
+		exchange_refused(session, "4.01 to this message alone, under a token that is good");
+		return INPUT_UNAUTHORISED;
+	}
 	if (session->aside != PURPOSE_NONE) {
 		session->purpose = session->aside;
 		session->aside = PURPOSE_NONE;
@@ -301,6 +307,7 @@ enum input exchange_read(
 static void end_message(struct session *session)
 {
 	session->purpose = PURPOSE_NONE;
+	session->suspect = false;
 	session->failures = session->silences = session->locked_out = 0;
 }
 
@@ -355,15 +362,12 @@ static void refuse_report(struct session *session, const char *reason)
 		next_part(session);
 }
 
-/* A poll has shown that the token is good: then it is the message that gets the 4.01. */
-static void judge_aside(struct session *session)
+/* The poll has shown that the token is good: another 4.01 to the message now is meant for it. */
+static void end_poll(struct session *session)
 {
-	if (session->aside == PURPOSE_NONE)
-		return;
 	session->purpose = session->aside;
 	session->aside = PURPOSE_NONE;
-	session->counters[COUNT_REFUSED]++;
-	exchange_refused(session, "4.01 to this message alone, under a token that is good");
+	session->suspect = session->purpose != PURPOSE_NONE;
 }
 
 void exchange_accepted(struct session *session)
@@ -379,7 +383,7 @@ void exchange_accepted(struct session *session)
 		accept_report(session);
 		break;
 	case PURPOSE_POLL:
-		judge_aside(session);
+		end_poll(session);
 		break;
 	case PURPOSE_FETCH: /* delivery.c has seen to it */
 	case PURPOSE_NONE:
@@ -412,7 +416,7 @@ void exchange_refused(struct session *session, const char *reason)
 		session->waiting_command = NULL;
 		break;
 	case PURPOSE_POLL:
-		judge_aside(session);
+		end_poll(session);
 		break;
 	case PURPOSE_NONE:
 		break;

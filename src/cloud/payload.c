@@ -225,7 +225,7 @@ int payload_write(struct payload *payload, const struct report *const *reports, 
 void payload_write_query(struct payload *payload, const char *topic, uint32_t id)
 {
 	/* The method of a topic is its own levels with dots. */
-	char method[128];
+	char method[256];
 	snprintf(method, sizeof(method), "%s", topic);
 	for (char *c = method; *c; c++) {
 		if (*c == '/')

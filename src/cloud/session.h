@@ -89,6 +89,7 @@ struct session {
 		aside; /* a message that waits until a poll has shown whether the token is good */
 	bool login; /* the last request was the login, not the message */
 	bool in_flight, answered, connected;
+	bool suspect; /* a poll was just accepted, and the message got 4.01 before it */
 	bool part_refused; /* of the report that is sent in several messages */
 	uint32_t address_number;
 	union address address;

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -265,6 +266,15 @@ static void parts_finish(struct conf_parts *parts)
 	scripts_finish(parts);
 }
 
+/* Fills conf, which knows its path and files, from those. */
+static void build(struct conf *conf, const struct sources *sources, const char *dir,
+	const struct conf_defaults *defaults, struct problems *problems)
+{
+	struct conf_parts parts = { .conf = conf, .problems = problems, .dir = dir };
+	read_all(&parts, sources, defaults);
+	parts_finish(&parts);
+}
+
 struct conf *conf_load(
 	const char *path, const struct conf_defaults *defaults, struct problems *problems)
 {
@@ -273,11 +283,11 @@ struct conf *conf_load(
 	struct conf *conf = must_alloc(sizeof(*conf));
 	conf->path = must_strdup(path);
 	conf->files = list_files(path, dir, problems);
-	struct conf_parts parts = { .conf = conf, .problems = problems, .dir = dir };
 	struct sources sources = read_files(conf->files, problems);
-	read_all(&parts, &sources, defaults);
-	parts_finish(&parts);
+	build(conf, &sources, dir, defaults, problems);
 	sources_finish(&sources);
+	/* The trees took several times the room of what stays: give it back. */
+	malloc_trim(0);
 	if (problems->errors == errors)
 		return conf;
 	conf_destroy(conf);

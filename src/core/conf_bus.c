@@ -81,14 +81,16 @@ static bool link_complete(const struct node *link)
 		choice_number(section_field(&link_section, "type")->choices, type->text) >= 0;
 }
 
-static void read_options(
-	struct conf_parts *parts, struct conf_bus *bus, const struct node_list *others, bool linked)
+static void read_options(struct conf_parts *parts, struct conf_bus *bus, const struct node *node,
+	const struct node_list *others, bool linked)
 {
 	struct plugin_keys keys = { .section = &bus_section,
 		.plugin = bus->plugin,
 		.keys = bus->plugin ? bus->plugin->bus_keys : NULL,
 		.place = bus->place };
 	plugin_keys_put(others->items, others->count, &bus->options);
+	if (!bus->plugin)
+		plugin_keys_guess(&bus_section, node, others, parts->problems);
 	if (!bus->plugin ||
 		!plugin_keys_check(&keys, others->items, others->count, parts->problems))
 		return;
@@ -118,7 +120,7 @@ void bus_read(struct conf_parts *parts, const struct node *node)
 	bus->line = line_of(&bus->link);
 	bool linked = link_complete(link);
 	find_plugin(parts, bus, node, linked);
-	read_options(parts, bus, &others, linked);
+	read_options(parts, bus, node, &others, linked);
 	node_list_finish(&others);
 }
 

@@ -64,11 +64,13 @@ static void make_address(struct conf_parts *parts, struct conf_device *device,
 }
 
 static void read_address(struct conf_parts *parts, struct conf_device *device,
-	const struct conf_bus *bus, const struct node_list *others)
+	const struct conf_bus *bus, const struct node *node, const struct node_list *others)
 {
 	plugin_keys_put(others->items, others->count, &device->address);
-	if (!bus || !bus->plugin)
+	if (!bus || !bus->plugin) {
+		plugin_keys_guess(&device_section, node, others, parts->problems);
 		return;
+	}
 	struct plugin_keys keys = { .section = &device_section,
 		.plugin = bus->plugin,
 		.keys = bus->plugin->device_keys,
@@ -152,7 +154,7 @@ void device_read(struct conf_parts *parts, const struct node *node, bool open_to
 	if (!device->name)
 		device->name = must_strdup("");
 	const struct conf_bus *bus = find_bus(parts, device, node);
-	read_address(parts, device, bus, &others);
+	read_address(parts, device, bus, node, &others);
 	find_script(parts, device, node);
 	read_secret(parts, device, node, open_to_others);
 	read_parameters(device, node_find(node, "parameters"));

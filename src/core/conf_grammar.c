@@ -26,8 +26,10 @@ static void put_token(struct buffer *text, char token)
 		buffer_put_text(text, "true or false");
 	else if (token == TOKEN_END)
 		buffer_put_text(text, "the end of the file");
-	else
+	else if (token > ' ' && token < 0x7f)
 		buffer_printf(text, "'%c'", token);
+	else
+		buffer_printf(text, "the byte 0x%02x", (unsigned char)token);
 }
 
 static bool refuse(struct buffer *fault, char token, const char *expected)

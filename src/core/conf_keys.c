@@ -95,6 +95,20 @@ bool plugin_keys_check(const struct plugin_keys *keys, const struct node *const 
 	return fine;
 }
 
+void plugin_keys_guess(const struct section *section, const struct node *group,
+	const struct node_list *others, struct problems *problems)
+{
+	for (size_t i = 0; i < others->count; i++) {
+		const struct node *node = others->items[i];
+		struct nearest nearest = { .to = node->key };
+		nearest_try_section(&nearest, section);
+		bool misspelt = nearest.best && !node_find(group, nearest.best);
+		nearest.best = misspelt ? nearest.best : NULL;
+		if (misspelt || (section->inner && section_field(section->inner, node->key)))
+			section_refuse_key(section, node, &nearest, problems);
+	}
+}
+
 void plugin_keys_put(const struct node *const *nodes, size_t count, struct buffer *map)
 {
 	value_put_map(map, (uint32_t)count);

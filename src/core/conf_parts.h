@@ -77,6 +77,12 @@ struct plugin_keys {
 /* Checks each node by itself, at its own line, and that nothing required is missing. */
 bool plugin_keys_check(const struct plugin_keys *keys, const struct node *const *nodes,
 	size_t count, struct problems *problems);
+/*
+ * Without the plugin: reports those that look like a key of the section that the group lacks, or that
+ * belong into a group within.  The others may be the plugin's.
+ */
+void plugin_keys_guess(const struct section *section, const struct node *group,
+	const struct node_list *others, struct problems *problems);
 /* Appends a map of the nodes. */
 void plugin_keys_put(const struct node *const *nodes, size_t count, struct buffer *map);
 

@@ -92,8 +92,9 @@ static void copy_text(struct scanner *scanner)
 			break;
 		if (peek(scanner, size) == '\\') {
 			struct scanner inside = *scanner;
-			inside.at += size++;
+			inside.at += size;
 			check_escape(&inside);
+			size += peek(scanner, size + 1) && peek(scanner, size + 1) != '\n';
 		}
 		size++;
 	}
@@ -229,11 +230,17 @@ static void copy_number(struct scanner *scanner)
 		refuse_integer(scanner, &number);
 }
 
-static void copy_sign(struct scanner *scanner)
+static bool is_blank(char c)
 {
-	bool blank = isspace((unsigned char)*scanner->at);
-	if (blank || take(scanner, *scanner->at))
-		copy(scanner, 1);
+	return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f';
+}
+
+static void copy_blanks(struct scanner *scanner)
+{
+	size_t size = 1;
+	while (is_blank(peek(scanner, size)))
+		size++;
+	copy(scanner, size);
 }
 
 static void refuse_include(struct scanner *scanner)
@@ -251,6 +258,8 @@ static void step(struct scanner *scanner)
 		problem_error(scanner->problems, scanner->place,
 			"a NUL byte stands here: this is no text file");
 		give_up(scanner);
+	} else if (is_blank(c)) {
+		copy_blanks(scanner);
 	} else if (c == '#' || (c == '/' && peek(scanner, 1) == '/')) {
 		skip_line(scanner);
 	} else if (c == '/' && peek(scanner, 1) == '*') {
@@ -263,8 +272,8 @@ static void step(struct scanner *scanner)
 		copy_number(scanner);
 	} else if (c == '@') {
 		refuse_include(scanner);
-	} else {
-		copy_sign(scanner);
+	} else if (take(scanner, c)) {
+		copy(scanner, 1);
 	}
 }
 

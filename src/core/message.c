@@ -23,6 +23,7 @@ static void *create(size_t size, enum message_kind kind, void (*destroy)(struct 
 static void destroy_reading(struct mail *mail)
 {
 	struct reading *reading = container_of(mail, struct reading, mail);
+	atomic_fetch_sub(&reading->plan->polls[reading->poll].untaken, 1);
 	plan_release(reading->plan);
 	free(reading);
 }
@@ -35,6 +36,7 @@ struct reading *reading_create(
 	reading->device = plan->device;
 	reading->poll = poll;
 	reading->plan = plan_reference(plan);
+	atomic_fetch_add(&plan->polls[poll].untaken, 1);
 	reading->stamp = *stamp;
 	reading->size = (uint32_t)size;
 	if (size)

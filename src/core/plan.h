@@ -25,6 +25,11 @@ struct poll {
 	struct request *request;
 	int64_t period_us; /* 0: as fast as the bus allows */
 	bool urgent; /* priority = "high" */
+	/*
+	 * Readings of it that the main plane has not taken yet.  The one thing in a plan that changes:
+	 * a poll without a period is not repeated while its last reading still waits.
+	 */
+	atomic_uint untaken;
 };
 
 struct plan {

@@ -13,7 +13,7 @@ static void found(struct bus *bus)
 	if (bus->echo == ECHO_PRESENT)
 		return;
 	bus->echo = ECHO_PRESENT;
-	log_warning("%s: the line gives back what is sent: set link.echo = \"yes\" if the adapter "
+	log_warning("%s: the line gives back what is sent: set link.echo = true if the adapter "
 		    "does that, else check its wiring",
 		bus_name(bus));
 }

@@ -8,6 +8,9 @@
 #define AGAIN_FIRST_US (500 * USEC_PER_MSEC)
 #define AGAIN_MAX_US (60 * USEC_PER_SEC)
 
+/* A poll without a period looks this often whether its last reading was taken. */
+#define HOLD_US USEC_PER_MSEC
+
 /* Polls that have a period go before those that take what is left. */
 enum rank { RANK_FAST, RANK_REGULAR, RANK_URGENT, RANKS };
 
@@ -70,13 +73,24 @@ static bool is_before(const struct device *device, uint32_t a, uint32_t b)
 	return task_due_us(&device->tasks[a]) < task_due_us(&device->tasks[b]);
 }
 
+/*
+ * As fast as can be means: as the bus can and as the main plane can, whose time others need too.  A
+ * serial line is always the slower of the two, and is not to be left idle.
+ */
+static bool is_held(const struct device *device, uint32_t poll)
+{
+	const struct poll *of = &device->plan->polls[poll];
+	return !of->period_us && device->bus->conf->line.transport == EB_TCP &&
+		atomic_load(&of->untaken);
+}
+
 /* The task of the device to begin at now, of that rank; -1 none. */
 static int64_t pick(const struct device *device, int64_t now, enum rank rank)
 {
 	int64_t best = -1;
 	for (uint32_t i = 0; i < device->plan->count; i++) {
 		const struct task *task = &device->tasks[i];
-		if (task_due_us(task) > now ||
+		if (task_due_us(task) > now || is_held(device, i) ||
 			owed_blocks(&device->owed, request_of(device, i), now))
 			continue;
 		bool ranks = rank_of(&device->plan->polls[i]) == rank;
@@ -136,19 +150,20 @@ static bool choose_probe(
 /* When the device may be asked next, where it is not to be asked now. */
 static int64_t next_us_of(const struct device *device, int64_t now)
 {
+	const struct bus *bus = device->bus;
 	int64_t next_us = INT64_MAX;
 	for (uint32_t i = 0; i < device->plan->count; i++) {
 		int64_t task_us = task_due_us(&device->tasks[i]);
 		if (task_us < device->owed.until_us &&
 			owed_blocks(&device->owed, request_of(device, i), now))
 			task_us = device->owed.until_us;
+		if (task_us <= now && is_held(device, i))
+			task_us = now + HOLD_US;
+		else if (task_us < INT64_MAX && is_slotted(bus, device->plan->polls[i].period_us))
+			task_us = next_slot(task_us);
 		next_us = task_us < next_us ? task_us : next_us;
 	}
-	if (next_us < device->quiet_us)
-		next_us = device->quiet_us;
-	bool slotted = next_us < INT64_MAX &&
-		is_slotted(device->bus, device->plan->polls[0].period_us);
-	return slotted ? next_slot(next_us) : next_us;
+	return next_us < device->quiet_us ? device->quiet_us : next_us;
 }
 
 /* Fills in the choices of those ranks that have none yet. */

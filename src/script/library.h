@@ -20,15 +20,11 @@ struct library_function {
 
 /* Of these tables the last entry has no name. */
 extern const struct library_function library_base[], library_string[], library_table[],
-	library_utf8[], library_text[], library_bytes[], library_crc[], library_bits[];
+	library_utf8[], library_text[], library_bytes[], library_crc[], library_bits[],
+	library_registers[], library_register_methods[], library_log[];
 
 /* Fills the empty state: the environment of scripts, the methods of strings. */
 void library_open(lua_State *L);
-/*
- * Replaces the table at the top by one that shows it and cannot be changed; what an attempt gets
- * to hear ends in reason: "parameters: they come from the configuration".
- */
-void library_readonly(lua_State *L, const char *reason);
 /* In a function of ours that stands in for one of Lua's: that one. */
 lua_CFunction library_original(lua_State *L);
 /* Pushes a value as text, without addresses. */

@@ -22,6 +22,8 @@
 /* Some sources take the parser quadratic time, so the clock is looked at between small pieces. */
 #define SOURCE_PIECE 128
 #define ERROR_VALUE_MAX 300
+#define LOG_WINDOW_US (60 * USEC_PER_SEC)
+#define LOG_BURST 10
 
 static int64_t read_us(clockid_t clock)
 {
@@ -333,6 +335,7 @@ int sandbox_run(struct sandbox *sandbox, lua_CFunction body, void *job, struct s
 	sandbox->where[0] = 0;
 	sandbox->activity = NULL;
 	sandbox->line = 0;
+	sandbox->poll = NULL;
 	sandbox->running = true;
 	lua_pushcfunction(L, note_error);
 	lua_pushcfunction(L, body);
@@ -398,6 +401,7 @@ int sandbox_create(struct sandbox **sandbox, const char *file, const struct conf
 {
 	struct sandbox *box = must_alloc(sizeof(*box));
 	box->limits = *limits;
+	box->log = (struct log_limit){ .window_us = LOG_WINDOW_US, .burst = LOG_BURST };
 	/* Lua itself would cut a longer name, and errors could not be told to have it. */
 	size_t length = strlen(file), most = sizeof(box->file) - 1;
 	snprintf(box->file, sizeof(box->file), "%s%s", length > most ? "..." : "",

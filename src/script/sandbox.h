@@ -19,6 +19,7 @@
 #include "core/conf.h"
 #include "script/script.h"
 #include "util/buffer.h"
+#include "util/log.h"
 
 /* The longest string of a script: comparing two of them is one step, whatever their length. */
 #define SANDBOX_STRING_MAX 32768
@@ -48,7 +49,9 @@ struct sandbox {
 	/* What errors of conversions are about: the function of the script, and where it begins. */
 	const char *activity;
 	int line;
+	const char *poll; /* whose reading is being decoded; NULL */
 	void *context; /* the owner's own */
+	struct log_limit log; /* of the script's own lines */
 	/* Scratch of the conversions, kept from run to run, safe from Lua's jumps. */
 	struct buffer value, entries, sorted;
 };

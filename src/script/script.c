@@ -155,8 +155,11 @@ int program_load(struct program *program, const struct script *script, struct sc
 	if (result < 0) {
 		sandbox_destroy(program->box);
 		program->box = NULL;
+		return result;
 	}
-	return result;
+	/* What only the parser and the libraries' opening needed. */
+	sandbox_recover(program->box);
+	return 0;
 }
 
 int script_load(struct script **script, const char *path, const struct conf_scripts *limits,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tool/client.h"
+#include "tool/print.h"
 #include "tool/verb.h"
 #include "util/json.h"
 
@@ -90,8 +91,10 @@ static int run(const struct options *options, const struct verb *verb, const cha
 	if (options->json) {
 		json_print_value(&text, answer.data, answer.size);
 		buffer_put_byte(&text, '\n');
-	} else {
+	} else if (verb->print) {
 		verb->print(&text, answer.data, answer.size);
+	} else {
+		print_value(&text, answer.data, answer.size, 0);
 	}
 	return finish_output(&text);
 }

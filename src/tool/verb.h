@@ -11,7 +11,7 @@ struct verb {
 	const char *key; /* under which the argument goes to the daemon */
 	const char *summary;
 	int wait_ms; /* for the answer */
-	/* Appends the result, a value, as text for people. */
+	/* Appends the result, a value, as text for people; NULL: as print_value() does. */
 	void (*print)(struct buffer *text, const void *result, size_t size);
 };
 

@@ -23,7 +23,7 @@
 
 struct client {
 	int fd;
-	char name[16], token[64];
+	char name[24], token[64];
 	uint8_t key[16];
 	unsigned n;
 	uint16_t message_id;
@@ -130,7 +130,7 @@ static void request(
 
 static void authenticate(struct client *client)
 {
-	char text[200], secret[32], hex[65], path[100], body[200];
+	char text[200], secret[40], hex[65], path[100], body[200];
 	uint8_t digest[32];
 	snprintf(secret, sizeof(secret), "secret-%s", client->name);
 	EVP_Digest(secret, strlen(secret), digest, NULL, EVP_sha256(), NULL);

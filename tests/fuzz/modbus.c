@@ -26,21 +26,24 @@ static const char *const requests[] = {
 
 /* What is received after a verdict, until all has been. */
 static void feed(struct codec *codec, const struct eb_outstanding *sent, uint32_t count,
-	const uint8_t *bytes, size_t size, size_t chunk)
+	const struct request *declared, const uint8_t *bytes, size_t size, size_t chunk)
 {
 	while (size) {
 		const struct eb_verdict *verdict = codec_feed(
 			codec, sent, count, bytes, size, chunk, NULL);
 		/* What another poll would get of an unasked frame. */
-		if (verdict->kind == EB_UNASKED && count) {
+		if (verdict->kind == EB_UNASKED && declared) {
 			uint8_t content[EB_ANSWER_MAX];
 			int got = codec->plugin->match(
-				codec->state, sent[0].request, verdict, content);
+				codec->state, &declared->wire, verdict, content);
 			if (got > (int)EB_ANSWER_MAX)
 				abort();
 		}
-		size_t done = verdict->consumed ? verdict->consumed : 1;
-		done = done < size ? done : size;
+		/* What is left when nothing more comes is given up, as the field does it. */
+		if (codec->consumed == size || verdict->kind == EB_MORE ||
+			verdict->kind == EB_NOISE)
+			break;
+		size_t done = codec->consumed;
 		bytes += done;
 		size -= done;
 	}
@@ -66,7 +69,9 @@ void fuzz_modbus(const struct eb_line *line, const char *options, const uint8_t 
 		sent[count] = (struct eb_outstanding){ .request = &made[count]->wire,
 			.tag = count };
 	}
-	feed(&codec, sent, count, data + 2, size - 2, 1 + data[1] / 8);
+	/* There polls are declared and never sent. */
+	bool listens = count && made[0]->wire.flags & EB_LISTEN;
+	feed(&codec, sent, listens ? 0 : count, made[0], data + 2, size - 2, 1 + data[1] / 8);
 	for (uint32_t i = 0; i < count; i++)
 		request_destroy(made[i]);
 	codec_close(&codec);

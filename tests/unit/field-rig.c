@@ -298,6 +298,12 @@ static void *open_state(const struct conf_bus *conf)
 	return state;
 }
 
+/* The main plane takes readings as they come. */
+static void mail_came(struct watch *watch, uint32_t events)
+{
+	rig_collect(container_of(watch, struct rig, mail));
+}
+
 struct rig *rig_create(const struct rig_setup *setup)
 {
 	struct rig *rig = must_alloc(sizeof(*rig));
@@ -312,6 +318,10 @@ struct rig *rig_create(const struct rig_setup *setup)
 	assert_int_equal(0, mailbox_create(&rig->outbox, 1000));
 	list_init(&rig->chunks);
 	rig->arrival.expired = arrived;
+	rig->mail = (struct watch){
+		.fd = mailbox_fd(rig->outbox), .events = EPOLLIN, .ready = mail_came
+	};
+	assert_int_equal(0, loop_add(rig->loop, &rig->mail));
 	rig->least_gap_us = INT64_MAX;
 	rig->link.ops = &rig_ops;
 	set_conf(rig);
@@ -331,6 +341,7 @@ void rig_destroy(struct rig *rig)
 	bus_abort(rig->bus);
 	rig_collect(rig);
 	bus_destroy(rig->bus);
+	loop_remove(rig->loop, &rig->mail);
 	loop_disarm(rig->loop, &rig->arrival);
 	if (rig->outcome)
 		message_destroy(&rig->outcome->mail);

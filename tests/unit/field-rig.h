@@ -67,6 +67,7 @@ struct rig {
 
 	/* the line */
 	struct link link;
+	struct watch mail;
 	struct timer arrival;
 	struct list chunks; /* struct chunk, by time */
 	struct unit units[RIG_UNITS];

@@ -197,9 +197,25 @@ static const struct sample of_buses[] = {
 
 		"main.conf:4: plugin lone cannot run on tcp: it runs on serial\n" },
 	{ "missing_plugin",
-		HEAD "buses = ( { name = \"b\";\n plugin = \"modbsu\"; any = 1; " TCP_LINK " } );",
-
-		"main.conf:3: plugin modbsu.so: No such file or directory\n" },
+		HEAD "buses = ( { name = \"b\";\n plugin = \"modbsu\"; any = 1;\n baud = 1;\n"
+		     " timeout_sm = 1; " TCP_LINK " } );",
+		"main.conf:3: plugin modbsu.so: No such file or directory\n"
+		"main.conf:4: unknown key \"baud\" in bus: it belongs into link\n"
+		"main.conf:5: unknown key \"timeout_sm\" in bus: did you mean \"timeout_ms\"?\n" },
+	{ "all_at_once",
+		"gateway = { name = \"g\"; };\nenos = { host = \"h\" };\n"
+		"buses = ( { name = \"b\"; plugin = \"toy\"; baud = 9600;\n"
+		"  link = { type = \"tcp\"; host = \"h\"; port = 99999; }; } );\n"
+		"devices = ( { name = \"d\"; bus = \"b\"; unit = 5000000000;\n"
+		"  secret = \"s\"; product_key = \"p\"; device_key = \"k\"; script = \"x.lua\"; } );\n"
+		"mqttt = {};",
+		"main.conf:3: unknown key \"baud\" in bus: it belongs into link\n"
+		"main.conf:4: port is 99999: it must be 1 to 65535\n"
+		"main.conf:5: 5000000000 does not fit into 32 bits: write 5000000000L\n"
+		"main.conf:5: device lacks secret_file: a file with its secret in EnOS\n"
+		"main.conf:6: unknown key \"secret\" in device: did you mean \"secret_file\"?\n"
+		"main.conf:6: script \"x.lua\" is in none of scripts: check its name, or put it there\n"
+		"main.conf:7: unknown key \"mqttt\" in file: did you mean \"mqtt\"?\n" },
 	{ "plugin_with_a_path",
 		HEAD "buses = ( { name = \"b\";\n plugin = \"../toy\"; " TCP_LINK " } );",
 		"main.conf:3: plugin \"../toy\" is not allowed: it must be lower-case letters, digits and '-'\n" },

@@ -104,6 +104,10 @@ static const struct sample texts[] = {
 	{ "a = 0x;", NULL, "f:1: this is no number: it has no digits\n" },
 	{ "1 = 2;", NULL, "f:1: a key is expected here, not a number\n" },
 	{ "_a = 2;", NULL, "f:1: a key is expected here, not '_'\n" },
+	{ "a = 1;\v", NULL, "f:1: a key is expected here, not the byte 0x0b\n" },
+	{ "\xef\xbb\xbf"
+	  "a = 1;",
+		NULL, "f:1: a key is expected here, not the byte 0xef\n" },
 	{ "a = ((((((((((((1))))))))))));", "{\"a\":[[[[[[[[[[[[1]]]]]]]]]]]]}", "" },
 	{ "a = (((((((((((((1)))))))))))));", NULL,
 		"f:1: brackets stand deeper than 12 in one another\n" },

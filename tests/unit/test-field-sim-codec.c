@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "sim/field/dice.h"
 #include "sim/field/frame.h"
 #include "sim/field/function.h"
 #include "sim/field/map.h"
@@ -222,6 +223,38 @@ static void requests_are_described(void **state)
 		buffer_text(&json), ",\"table\":\"coils\",\"address\":100,\"count\":42");
 }
 
+/* Whatever comes, the codec consumes some of it or waits, and an answer fits its frame. */
+static void random_bytes_do_no_harm(void **state)
+{
+	struct dice dice = { 11 };
+	struct unit unit = { .id = 1, .map = carried };
+	unsigned good = 0;
+	for (int round = 0; round < 60000; round++) {
+		enum framing framing = (enum framing)(round % 3);
+		uint8_t bytes[300];
+		size_t size = 1 + dice_below(&dice, sizeof(bytes) - 1), used = 0;
+		struct adu request, answer;
+		for (size_t i = 0; i < size; i++)
+			bytes[i] = (uint8_t)dice_roll(&dice);
+		enum frame_result result = frame_take(
+			framing, bytes, size, dice_falls(&dice, 0.5), &request, &used);
+		if (result != FRAME_MORE)
+			assert_in_range(used, 1, size);
+		/* A request of a function that we know, whose rest is by chance. */
+		static const uint8_t functions[] = { 1, 2, 3, 4, 5, 6, 15, 16, 22, 23, 99 };
+		bool short_one = dice_falls(&dice, 0.5);
+		request.size = short_one ? 5 : (uint8_t)(1 + dice_below(&dice, PDU_MAX));
+		memcpy(request.pdu, bytes, PDU_MAX);
+		request.pdu[0] = functions[dice_below(&dice, sizeof(functions))];
+		request.pdu[1] = request.pdu[3] = 0;
+		function_serve(&unit, &request, 0, 0, &answer);
+		assert_in_range(answer.size, 2, PDU_MAX);
+		good += !function_refused(&answer);
+	}
+	assert_true(good > 100);
+	unit_finish(&unit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +266,7 @@ int main(void)
 		cmocka_unit_test(writes_are_kept_and_counted),
 		cmocka_unit_test(refusals_change_nothing),
 		cmocka_unit_test(requests_are_described),
+		cmocka_unit_test(random_bytes_do_no_harm),
 	};
 	return cmocka_run_group_tests(tests, make_map, free_map);
 }

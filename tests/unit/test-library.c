@@ -2,6 +2,8 @@
 /* What scripts can call: each row is an expression and what it gives, or the error. */
 #include "script-fixture.h"
 
+#include "util/log.h"
+
 struct row {
 	const char *expression, *gives, *error;
 };
@@ -57,7 +59,7 @@ static void test_lua(void **state)
 		{ "utf8.char(228) .. utf8.len('\\u{e4}x')", "\"\303\2442\"" },
 		{ "utf8.charpattern", NULL, "'utf8.charpattern' is not defined" },
 		{ "'10' + 1", NULL, "attempt to perform arithmetic on a string value" },
-		{ "print", NULL, "'print' is not defined" },
+		{ "print", NULL, "'print' is not there for scripts: log(...) does it" },
 		{ "('x'):rep(3)", NULL,
 			"'string.rep' is not there for scripts: rep(text, count) does it" },
 		{ "('x'):gsub('x', 'y')", NULL, "'string.gsub' is not there" },
@@ -225,6 +227,116 @@ static void test_bits(void **state)
 	CHECK(rows);
 }
 
+static void test_registers(void **state)
+{
+	/* Registers 100 to 105: 0x0010 0x0020 0xffff 0x4366 0x199a 0x4142 */
+#define VIEW "registers('\\0\\x10\\0\\x20\\xff\\xff\\x43\\x66\\x19\\x9aAB', 100)"
+	static const struct row rows[] = {
+		{ VIEW ":u16(100)", "16" },
+		{ VIEW ":u16(101, 'ba')", "8192" },
+		{ VIEW ":s16(102)", "-1" },
+		{ VIEW ":u32(100)", "1048608" },
+		{ VIEW ":u32(100, 'cdab')", "2097168" },
+		{ VIEW ":s32(101)", "2162687" },
+		{ VIEW ":s32(102, 'abcd') < 0", "true" },
+		{ VIEW ":f32(103)", "230.1" },
+		{ VIEW ":f32(103, 'badc') ~= 230.1", "true" },
+		{ VIEW ":u64(100)", "4503741361242982" },
+		{ VIEW ":s64(102) < 0", "true" },
+		{ VIEW ":u64(102)", NULL, "u64: the number is beyond 63 bits" },
+		{ "registers(string.pack('>d', 1.14)):f64(0)", "1.14" },
+		{ "registers(string.pack('>d', 1.14):reverse()):f64(0, 'hgfedcba')", "1.14" },
+		{ VIEW ":string(105, 1)", "\"AB\"" },
+		{ "registers('AB  \\0xyz'):string(0, 4)", "\"AB\"" },
+		{ "hex(" VIEW ":bytes(101, 2))", "\"0020ffff\"" },
+		{ VIEW ":bits(100)[5]", "true" },
+		{ VIEW ":bits(100, 4)", "1" },
+		{ VIEW ":bits(103, 8, 8)", "67" },
+		{ VIEW ":bits(103, 8, 9)", NULL, "at least 1 bit, and none behind bit 15" },
+		{ VIEW ":u16(106)", NULL,
+			"test.lua:2: registers: u16 needs register 106; there are 100 to 105 in poll "
+			"'live'" },
+		{ VIEW ":u16(99)", NULL, "u16 needs register 99" },
+		{ VIEW ":f32(105)", NULL, "f32 needs register 105 and 1 behind it" },
+		{ VIEW ":string(101, 6)", NULL, "string needs register 101 and 5 behind it" },
+		{ VIEW ":u16(math.maxinteger)", NULL, "needs register 9223372036854775807" },
+		{ VIEW ":u16(math.mininteger)", NULL, "needs register -9223372036854775808" },
+		{ VIEW ":string(100, math.maxinteger)", NULL, "from 1 to 2048 registers" },
+		{ VIEW ":u32(100, 'abc')", NULL, "u32: the order 'abc' is to have 4 letters" },
+		{ VIEW ":u32(100, 'aabb')", NULL,
+			"each letter from 'a' on is to stand there once" },
+		{ VIEW ":u32(100, 'abcz')", NULL,
+			"each letter from 'a' on is to stand there once" },
+		{ VIEW ":u17(100)", NULL, "'registers:u17' is not defined" },
+		{ VIEW, NULL, "points.x is a userdata" },
+		{ "registers('abc')", NULL, "registers: 3 bytes are no whole registers" },
+		{ "registers('', 5):u16(5)", NULL, "u16 needs register 5; there are none" },
+		{ "registers('ab', -1)", NULL, "an address from 0 on" },
+	};
+	CHECK(rows);
+}
+
+static void test_shortest_floats(void **state)
+{
+	static const struct row rows[] = {
+		{ "registers('\\x3d\\xcc\\xcc\\xcd'):f32(0)", "0.1" },
+		{ "registers('\\xc2\\x28\\0\\0'):f32(0)", "-42.0" },
+		{ "registers('\\0\\0\\0\\0'):f32(0)", "0.0" },
+		{ "registers('\\x7f\\x7f\\xff\\xff'):f32(0) == 0x1.fffffep127", "true" },
+		{ "registers('\\0\\0\\0\\1'):f32(0) == 0x1p-149", "true" },
+		{ "registers('\\x7f\\x80\\0\\0'):f32(0)", NULL, "points.x is infinite" },
+		{ "registers('\\x7f\\xc0\\0\\0'):f32(0)", NULL, "points.x is not a number" },
+		{ "registers('\\x4b\\x7f\\xff\\xff'):f32(0)", "16777215.0" },
+	};
+	CHECK(rows);
+	/* Whatever it shortens to is still the same float. */
+	fixture_check("return { decode = function() for i = 1, 4000 do\n"
+		      "local bytes = string.pack('>I4', (i * 2654435761) & 0x7f7fffff)\n"
+		      "local number = registers(bytes):f32(0)\n"
+		      "assert(string.pack('>f', number) == bytes, hex(bytes)) end\n"
+		      "return { points = { ok = true } } end }",
+		"points {\"ok\":true}", NULL);
+}
+
+static void test_round(void **state)
+{
+	static const struct row rows[] = {
+		{ "round(2.5)", "3" },
+		{ "round(-2.5)", "-3" },
+		{ "round(230.10000610351562, 2)", "230.1" },
+		{ "round(5, 3)", "5" },
+		{ "round(1e300)", "1e+300" },
+		{ "round(1e300, 15)", "1e+300" },
+		{ "round(1.5, 16)", NULL, "from 0 to 15 digits" },
+		{ "round('x')", NULL, "bad argument #1 to 'round'" },
+	};
+	CHECK(rows);
+}
+
+static struct buffer log_text;
+
+static void keep_line(enum log_level level, const char *line, void *context)
+{
+	buffer_printf(&log_text, "%s\n", line);
+}
+
+static void test_log(void **state)
+{
+	log_set_sink(keep_line, NULL);
+	fixture_check("log('loaded') return { decode = function(r)\n"
+		      "log('bytes', hex(r.bytes), 5, 1.5, nil, {}, 'a\\nb')\n"
+		      "for i = 1, 100 do log(i) end end }",
+		NULL, NULL);
+	assert_string_equal(buffer_text(&log_text),
+		"test.lua: loaded\n"
+		"test.lua: meter-1: bytes 00100020 5 1.5 nil table a b\n"
+		"test.lua: meter-1: 1\ntest.lua: meter-1: 2\ntest.lua: meter-1: 3\n"
+		"test.lua: meter-1: 4\ntest.lua: meter-1: 5\ntest.lua: meter-1: 6\n"
+		"test.lua: meter-1: 7\ntest.lua: meter-1: 8\n");
+	log_set_sink(NULL, NULL);
+	buffer_finish(&log_text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +346,10 @@ int main(void)
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_checksums),
 		cmocka_unit_test(test_bits),
+		cmocka_unit_test(test_registers),
+		cmocka_unit_test(test_shortest_floats),
+		cmocka_unit_test(test_round),
+		cmocka_unit_test(test_log),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -230,6 +230,9 @@ static void prints_odd_results(void **state)
 		{ "[1,[2]]", "  1\n  2\n" },
 		{ "[{\"a\":{}},{}]", "a\nnone\n-\n" },
 		{ "{\"frames\":7}", "frames  7\n" },
+		{ "{\"a\":[{\"b\":1}]}", "a:\n  b\n  1\n" },
+		{ "{\"last_good\":1700000000123,\"span_ms\":7}",
+			"last_good  2023-11-14T22:13:20.123Z\nspan_ms    7\n" },
 	};
 	for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++) {
 		fixture->result = results[i][0];
@@ -263,6 +266,30 @@ static void says_how_it_is_used(void **state)
 	assert_int_equal(RUN("--help"), 0);
 	assert_int_equal(RUN("--version"), 0);
 	assert_int_equal(strncmp(buffer_text(&fixture->out), "enos-bridge ", 12), 0);
+}
+
+static void has_a_manual_for_every_command(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *top = getenv("srcdir");
+	OWNED char *path = must_printf("%s/docs/man/enos-bridge.1", top ? top : ".");
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	OWNED_BUFFER manual = BUFFER_EMPTY;
+	for (int c; (c = getc(file)) != EOF;)
+		buffer_put_byte(&manual, (uint8_t)c);
+	fclose(file);
+	assert_int_equal(RUN("help"), 0);
+	char *line = strstr(buffer_text(&fixture->out), "commands:\n") + strlen("commands:\n");
+	unsigned count = 0;
+	for (; strncmp(line, "  ", 2) == 0; line = strchr(line, '\n') + 1, count++) {
+		OWNED char *plain = must_printf(".B %.*s\n", (int)strcspn(line + 2, " "), line + 2);
+		OWNED char *named = must_printf(
+			".BI %.*s \"", (int)strcspn(line + 2, " "), line + 2);
+		assert_true(
+			strstr(buffer_text(&manual), plain) || strstr(buffer_text(&manual), named));
+	}
+	assert_true(count >= 5);
 }
 
 static void says_what_to_check_where_nobody_is(void **state)
@@ -347,6 +374,7 @@ int main(void)
 		TEST(prints_odd_results),
 		TEST(says_what_the_daemon_refuses),
 		TEST(says_how_it_is_used),
+		TEST(has_a_manual_for_every_command),
 		TEST(says_what_to_check_where_nobody_is),
 		TEST(is_not_fooled_by_others),
 	};

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * registers(bytes [, first]): the bytes of a reading seen as 16-bit registers, by the addresses that
+ * stand in the device's manual.  What lies outside is an error that names register and poll.
+ */
+#include "script/library.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "script/sandbox.h"
+
+#define METATABLE "registers"
+#define STRING_REGISTERS_MAX 2048
+
+struct view {
+	const char *bytes; /* of the string that is the user value */
+	lua_Integer first, count; /* registers */
+};
+
+static int registers(lua_State *L)
+{
+	size_t size;
+	const char *bytes = luaL_checklstring(L, 1, &size);
+	lua_Integer first = luaL_optinteger(L, 2, 0);
+	luaL_argcheck(L, first >= 0 && first <= UINT32_MAX, 2, "an address from 0 on");
+	if (size % 2)
+		return luaL_error(L, "registers: %d bytes are no whole registers", (int)size);
+	struct view *view = lua_newuserdatauv(L, sizeof(*view), 1);
+	*view = (struct view){ bytes, first, (lua_Integer)size / 2 };
+	lua_pushvalue(L, 1);
+	lua_setiuservalue(L, -2, 1);
+	luaL_setmetatable(L, METATABLE);
+	return 1;
+}
+
+static void refuse(lua_State *L, const struct view *view, const char *what, lua_Integer address,
+	lua_Integer count)
+{
+	char range[80] = "there are none", asked[60], poll[80] = "";
+	if (view->count)
+		snprintf(range, sizeof(range), "there are %lld to %lld", (long long)view->first,
+			(long long)(view->first + view->count - 1));
+	if (sandbox_of(L)->poll)
+		snprintf(poll, sizeof(poll), " in poll '%.60s'", sandbox_of(L)->poll);
+	snprintf(asked, sizeof(asked), count > 1 ? "%lld and %lld behind it" : "%lld",
+		(long long)address, (long long)count - 1);
+	luaL_error(L, "registers: %s needs register %s; %s%s", what, asked, range, poll);
+}
+
+/* The bytes of count registers at the address that is argument 2. */
+static const uint8_t *locate(lua_State *L, const char *what, lua_Integer count)
+{
+	const struct view *view = luaL_checkudata(L, 1, METATABLE);
+	lua_Integer address = luaL_checkinteger(L, 2);
+	if (address < view->first || address - view->first > view->count ||
+		view->count - (address - view->first) < count)
+		refuse(L, view, what, address, count);
+	return (const uint8_t *)view->bytes + (address - view->first) * 2;
+}
+
+/* The unsigned number of size bytes, in the order that argument 3 says: "abcd" unless given. */
+static uint64_t take(lua_State *L, const char *what, size_t size)
+{
+	const uint8_t *bytes = locate(L, what, (lua_Integer)size / 2);
+	const char *order = luaL_optstring(L, 3, NULL);
+	uint64_t number = 0;
+	unsigned seen = 0;
+	if (order && strlen(order) != size)
+		luaL_error(L, "%s: the order '%s' is to have %d letters", what, order, (int)size);
+	for (size_t i = 0; i < size; i++) {
+		unsigned place = order ? (unsigned)(order[i] - 'a') : (unsigned)i;
+		luaL_argcheck(L, place < size && !(seen & 1u << place), 3,
+			"each letter from 'a' on is to stand there once");
+		seen |= 1u << place;
+		number = number << 8 | bytes[place];
+	}
+	return number;
+}
+
+static int get_u16(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)take(L, "u16", 2));
+	return 1;
+}
+
+static int get_s16(lua_State *L)
+{
+	lua_pushinteger(L, (int16_t)take(L, "s16", 2));
+	return 1;
+}
+
+static int get_u32(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)take(L, "u32", 4));
+	return 1;
+}
+
+static int get_s32(lua_State *L)
+{
+	lua_pushinteger(L, (int32_t)take(L, "s32", 4));
+	return 1;
+}
+
+static int get_u64(lua_State *L)
+{
+	uint64_t number = take(L, "u64", 8);
+	if (number > INT64_MAX)
+		return luaL_error(L, "u64: the number is beyond 63 bits");
+	lua_pushinteger(L, (lua_Integer)number);
+	return 1;
+}
+
+static int get_s64(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)take(L, "s64", 8));
+	return 1;
+}
+
+/*
+ * The decimal number of the fewest digits that is the same 32-bit float: 230.1, where its exact
+ * value is 230.1000061.  An integer below 10^9 and a power of ten up to 10^22 are exact, and so
+ * their quotient is the number as it would be read.
+ */
+static double shorten(float single)
+{
+	static const double tens[] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+		1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+	double exact = single;
+	if (!isfinite(exact) || exact == 0)
+		return exact;
+	int exponent = (int)floor(log10(fabs(exact)));
+	for (int digits = 6; digits <= 9; digits++) {
+		int shift = digits - 1 - exponent;
+		if (shift < 0 || shift > 22)
+			return exact;
+		double short_one = nearbyint(exact * tens[shift]) / tens[shift];
+		if ((float)short_one == single)
+			return short_one;
+	}
+	return exact;
+}
+
+static int get_f32(lua_State *L)
+{
+	uint32_t bits = (uint32_t)take(L, "f32", 4);
+	float single;
+	memcpy(&single, &bits, sizeof(single));
+	lua_pushnumber(L, shorten(single));
+	return 1;
+}
+
+static int get_f64(lua_State *L)
+{
+	uint64_t bits = take(L, "f64", 8);
+	double real;
+	memcpy(&real, &bits, sizeof(real));
+	lua_pushnumber(L, real);
+	return 1;
+}
+
+/* :string(address, count): the text in count registers, without what fills them up. */
+static int get_string(lua_State *L)
+{
+	lua_Integer count = luaL_checkinteger(L, 3);
+	luaL_argcheck(
+		L, count >= 1 && count <= STRING_REGISTERS_MAX, 3, "from 1 to 2048 registers");
+	const char *text = (const char *)locate(L, "string", count);
+	sandbox_charge(L, (uint64_t)count / 4);
+	size_t size = strnlen(text, (size_t)count * 2);
+	while (size && text[size - 1] == ' ')
+		size--;
+	lua_pushlstring(L, text, size);
+	return 1;
+}
+
+/* :bytes(address, count): the bytes of count registers. */
+static int get_bytes(lua_State *L)
+{
+	lua_Integer count = luaL_checkinteger(L, 3);
+	luaL_argcheck(
+		L, count >= 1 && count <= STRING_REGISTERS_MAX, 3, "from 1 to 2048 registers");
+	lua_pushlstring(L, (const char *)locate(L, "bytes", count), (size_t)count * 2);
+	return 1;
+}
+
+/* :bits(address): 16 booleans, the lowest first; :bits(address, from [, width]): that field. */
+static int get_bits(lua_State *L)
+{
+	const uint8_t *bytes = locate(L, "bits", 1);
+	unsigned number = (unsigned)bytes[0] << 8 | bytes[1];
+	if (lua_isnoneornil(L, 3)) {
+		lua_createtable(L, 16, 0);
+		for (int i = 0; i < 16; i++) {
+			lua_pushboolean(L, number >> i & 1);
+			lua_rawseti(L, -2, i + 1);
+		}
+		return 1;
+	}
+	lua_Integer from = luaL_checkinteger(L, 3), width = luaL_optinteger(L, 4, 1);
+	luaL_argcheck(L, from >= 0 && from <= 15, 3, "bits are numbered from 0 to 15");
+	luaL_argcheck(
+		L, width >= 1 && width <= 16 - from, 4, "at least 1 bit, and none behind bit 15");
+	lua_pushinteger(L, number >> from & ((1u << width) - 1));
+	return 1;
+}
+
+/* round(number, digits): with that many digits behind the point; an integer where digits is left out. */
+static int round_to(lua_State *L)
+{
+	if (lua_isinteger(L, 1)) {
+		lua_settop(L, 1);
+		return 1;
+	}
+	double real = luaL_checknumber(L, 1);
+	lua_Integer digits = luaL_optinteger(L, 2, 0);
+	luaL_argcheck(L, digits >= 0 && digits <= 15, 2, "from 0 to 15 digits");
+	double scale = pow(10, (double)digits), rounded = round(real * scale) / scale;
+	lua_Integer whole;
+	if (digits == 0 && lua_numbertointeger(rounded, &whole))
+		lua_pushinteger(L, whole);
+	else
+		lua_pushnumber(L, isfinite(rounded) ? rounded : real);
+	return 1;
+}
+
+const struct library_function library_registers[] = {
+	{ "registers", registers },
+	{ "round", round_to },
+	{ NULL },
+};
+
+const struct library_function library_register_methods[] = {
+	{ "u16", get_u16 },
+	{ "s16", get_s16 },
+	{ "u32", get_u32 },
+	{ "s32", get_s32 },
+	{ "u64", get_u64 },
+	{ "s64", get_s64 },
+	{ "f32", get_f32 },
+	{ "f64", get_f64 },
+	{ "string", get_string },
+	{ "bytes", get_bytes },
+	{ "bits", get_bits },
+	{ NULL },
+};

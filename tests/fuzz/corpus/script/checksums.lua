@@ -1,0 +1,1 @@
+return { decode = function(r) return { points = { m = crc.modbus(r.bytes), c = crc.crc32(r.bytes), g = bits.get(5, 0, 2), s = bits.set(0, 4, 4, 9), n = bits.signed(255, 8), l = bits.list(r.bytes, 3) } } end }

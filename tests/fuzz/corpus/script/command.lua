@@ -1,0 +1,1 @@
+return { encode = function(c, d, r) if #r == 0 then return { { read = "x", address = 1 }, more = true } end return { { write = "x", values = c.params.a } } end, reply = function(c, r) return { code = 200, data = { n = #r } } end }

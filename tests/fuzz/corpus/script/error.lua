@@ -1,0 +1,1 @@
+return { decode = function(r) error({ code = 1, list = { 1, 2 } }) end, encode = function() error(nil) end, reply = function() return { data = { x = 0 / 0 } } end, polls = function() local t = {} t.t = t return { t } end }

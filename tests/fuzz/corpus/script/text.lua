@@ -1,0 +1,1 @@
+return { decode = function(r) return { points = { s = split("a,b", ","), t = trim(" x "), h = hex(r.bytes, " "), f = find("abc", "c"), r = rep("ab", 3, "-"), b = bcd(unhex("12 34")), o = reorder("abcd", "dcba"), l = sort({ 3, 1, 2 }, function(a, b) return a > b end) } } end }

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A gateway for a test: the real daemon, both simulators and a broker, in a directory of its own."""
+import glob
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from fieldsim import FieldSim
+
+PROGRAMS = os.path.abspath(".")
+GUARD = 90  # seconds after which a test that waits has hung
+
+METER = """
+return {
+  polls = { { name = "live", period = 0.2, read = "holding_registers", address = 0, count = 2 } },
+  decode = function(reading, device)
+    local address, count = string.unpack(">I2I2", reading.bytes)
+    return { points = { first = address, second = count } }
+  end,
+  encode = function(command, device, results)
+    if command.raw then return { { write = "holding_registers", address = 20, bytes = command.raw } } end
+    local value = command.params and command.params.setpoint
+    if not value then return nil, "setpoint is missing" end
+    return { { write = "holding_registers", address = 10, values = { value } } }
+  end,
+}
+"""
+
+
+def wait_until(what, condition):
+    """Looks again and again; the guard is there to end a test that hangs, not to judge time."""
+    end = time.monotonic() + GUARD
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("waited in vain: " + what)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def free_udp_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Process:
+    """A child whose output goes to a file of its own."""
+
+    def __init__(self, folder, name, command, environment=None):
+        self.log_path = os.path.join(folder, name + ".log")
+        with open(self.log_path, "ab") as log:
+            self.child = subprocess.Popen(command, stdout=log, stderr=log,
+                                          env={**os.environ, **(environment or {})})
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def stop(self, how=signal.SIGTERM):
+        """Its exit status; a sanitizer's report makes it another than 0."""
+        if self.child.poll() is None:
+            self.child.send_signal(how)
+        return self.child.wait(GUARD)
+
+
+class CloudSim:
+    def __init__(self, folder, *options):
+        self.folder = folder
+        self.socket = os.path.join(folder, "cloud.sock")
+        self.port = free_udp_port()
+        self.options = options
+        self.start()
+
+    def start(self):
+        ready = os.path.join(self.folder, "cloud.port")
+        if os.path.exists(ready):
+            os.unlink(ready)
+        self.process = Process(self.folder, "cloud", [
+            PROGRAMS + "/enos-cloud-sim", "--listen", "127.0.0.1:%d" % self.port, "--port-file", ready,
+            "--secret-rule", "pk=secret-", "--control-socket", self.socket,
+            "--transcript", os.path.join(self.folder, "cloud.jsonl"), *self.options])
+        wait_until("the cloud simulator listens", lambda: os.path.exists(ready))
+
+    def ask(self, *command):
+        done = subprocess.run([PROGRAMS + "/enos-cloud-sim", "--control", self.socket, *command],
+                              capture_output=True, text=True, timeout=GUARD + 30, check=False)
+        if done.returncode:
+            raise AssertionError("cloud: %s: %s%s" % (command, done.stdout, done.stderr))
+        return json.loads(done.stdout)
+
+    def stats(self):
+        return self.ask("stats")
+
+    def wait_reading(self, device, point, *more):
+        return self.ask("wait-reading", "pk/" + device, point, *more, "--new", "--timeout", str(GUARD))
+
+    def command(self, device, topic, *payload):
+        """Gives the command and waits for its result."""
+        number = self.ask("command", "pk/" + device, topic, *payload)
+        number = number["id"] if isinstance(number, dict) else number
+        return self.ask("wait", str(number), "--timeout", str(GUARD))
+
+    def stop(self):
+        return self.process.stop()
+
+
+class Broker:
+    def __init__(self, folder):
+        self.folder = folder
+        self.port = free_port()
+        self.start()
+
+    def start(self):
+        path = os.path.join(self.folder, "mosquitto.conf")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("listener %d 127.0.0.1\nallow_anonymous true\n" % self.port)
+        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        self.process = Process(self.folder, "mosquitto", [program, "-c", path])
+
+        def listens():
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        wait_until("mosquitto listens", listens)
+
+    def messages(self, topic, count=1):
+        """That many messages on the topic, retained ones first."""
+        done = subprocess.run(
+            ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.port), "-t", topic, "-C", str(count),
+             "-F", "%t %p", "-W", str(GUARD)], capture_output=True, text=True, check=False)
+        rows = [row.split(" ", 1) for row in done.stdout.splitlines()]
+        if len(rows) < count:
+            raise AssertionError("mqtt %s: %s %s" % (topic, done.stdout, done.stderr))
+        return [(row[0], json.loads(row[1])) for row in rows]
+
+    def stop(self):
+        return self.process.stop()
+
+
+class Gateway:
+    """Writes the configuration and runs the daemon."""
+
+    def __init__(self, folder, program="/enos-bridged"):
+        self.folder = folder
+        self.program = program
+        self.environment = {}
+        for name in ("plugins", "scripts", "state"):
+            os.mkdir(os.path.join(folder, name), 0o755)
+        for plugin in glob.glob(PROGRAMS + "/plugins/.libs/*.so"):
+            shutil.copy(plugin, os.path.join(folder, "plugins"))
+        self.buses, self.devices, self.extra = [], [], ""
+        self.process = None
+        self.script("meter.lua", METER)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def script(self, name, text):
+        with open(os.path.join(self.folder, "scripts", name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def bus(self, name, link, more=""):
+        self.buses.append('{ name = "%s"; plugin = "modbus"; link = { %s }; %s }' % (name, link, more))
+
+    def device(self, name, bus, unit, key, script="meter.lua", more=""):
+        self.devices.append(
+            '{ name = "%s"; bus = "%s"; unit = %d; script = "%s"; product_key = "pk"; '
+            'device_key = "%s"; device_secret = "secret-%s"; %s }'
+            % (name, bus, unit, script, key, key, more))
+
+    def write(self, enos, mqtt=None):
+        text = ('gateway = { name = "gw"; state_dir = "%s"; plugin_dir = "%s"; script_dirs = [ "%s" ]; '
+                'control_socket = "%s"; };\n' % (self.path("state"), self.path("plugins"),
+                                                self.path("scripts"), self.path("control")))
+        text += "enos = { %s };\n" % enos
+        if mqtt:
+            text += "mqtt = { %s };\n" % mqtt
+        text += "buses = (\n  %s );\n" % ",\n  ".join(self.buses)
+        text += "devices = (\n  %s );\n" % ",\n  ".join(self.devices)
+        with open(self.path("bridge.conf"), "w", encoding="utf-8") as file:
+            file.write(text + self.extra)
+        os.chmod(self.path("bridge.conf"), 0o600)
+
+    def check(self):
+        return subprocess.run([PROGRAMS + self.program, "-c", self.path("bridge.conf"), "-t"],
+                              capture_output=True, text=True, timeout=GUARD, check=False)
+
+    def start(self):
+        self.process = Process(self.folder, "bridge",
+                               [PROGRAMS + self.program, "-f", "-c", self.path("bridge.conf")],
+                               self.environment)
+        wait_until("the control socket is there", lambda: os.path.exists(self.path("control")) or
+                   self.process.child.poll() is not None)
+        if self.process.child.poll() is not None:
+            raise AssertionError("the daemon ended:\n" + self.process.log())
+
+    def tool(self, *arguments):
+        return subprocess.run([PROGRAMS + "/enos-bridge", "-s", self.path("control"), *arguments],
+                              capture_output=True, text=True, timeout=GUARD, check=False)
+
+    def ask(self, *arguments):
+        done = self.tool("--json", *arguments)
+        if done.returncode:
+            raise AssertionError("enos-bridge %s: %s" % (arguments, done.stderr))
+        return json.loads(done.stdout)
+
+    def stop(self, how=signal.SIGTERM):
+        return self.process.stop(how)
+
+
+class Site:
+    """All of it, for one test: `with Site() as site:`."""
+
+    def __init__(self, *cloud_options, field=None, broker=True):
+        self.folder = tempfile.mkdtemp(prefix="enos-bridge-system-")
+        self.field = FieldSim(*(field or ["--tcp", "127.0.0.1:0", "--name", "net", "--units", "1-3"]))
+        self.cloud = CloudSim(self.folder, *cloud_options)
+        self.broker = Broker(self.folder) if broker else None
+        self.gateway = Gateway(self.folder)
+
+    def tcp_bus(self, name="net", line="net", more="timeout_ms = 300;"):
+        self.gateway.bus(name, 'type = "tcp"; host = "127.0.0.1"; port = %d; reopen_max_ms = 2000;'
+                         % self.field.port(line), more)
+
+    def serial_bus(self, name="ser", path="tty", baud=19200, link="", more="timeout_ms = 300;"):
+        self.gateway.bus(name, 'type = "serial"; path = "%s"; baud = %d; reopen_max_ms = 2000; %s'
+                         % (self.field.path(path), baud, link), more)
+
+    def start(self, enos=""):
+        self.gateway.write('host = "127.0.0.1"; port = %d; command_poll = 1; lifetime = 60; '
+                           'start_spread = 0; retry_max = 4; response_timeout = 20; %s'
+                           % (self.cloud.port, enos),
+                           self.broker and 'host = "127.0.0.1"; port = %d;' % self.broker.port)
+        self.gateway.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        statuses = {}
+        if self.gateway.process and self.gateway.process.child.poll() is None:
+            statuses["enos-bridged"] = self.gateway.stop()
+        statuses["enos-cloud-sim"] = self.cloud.stop()
+        if self.broker:
+            self.broker.stop()
+        try:
+            self.field.stop()
+        finally:
+            if kind or any(statuses.values()):
+                print(self.gateway.process.log() if self.gateway.process else "not started")
+                print(self.cloud.process.log())
+            shutil.rmtree(self.folder)
+        if not kind and any(statuses.values()):
+            raise AssertionError("exit statuses: %s" % statuses)
