@@ -150,6 +150,7 @@ static bool choose_probe(
 /* When the device may be asked next, where it is not to be asked now. */
 static int64_t next_us_of(const struct device *device, int64_t now)
 {
+	const struct bus *bus = device->bus;
 	int64_t next_us = INT64_MAX;
 	for (uint32_t i = 0; i < device->plan->count; i++) {
 		int64_t task_us = task_due_us(&device->tasks[i]);
@@ -158,13 +159,11 @@ static int64_t next_us_of(const struct device *device, int64_t now)
 			task_us = device->owed.until_us;
 		if (task_us <= now && is_held(device, i))
 			task_us = now + HOLD_US;
+		else if (task_us < INT64_MAX && is_slotted(bus, device->plan->polls[i].period_us))
+			task_us = next_slot(task_us);
 		next_us = task_us < next_us ? task_us : next_us;
 	}
-	if (next_us < device->quiet_us)
-		next_us = device->quiet_us;
-	bool slotted = next_us < INT64_MAX &&
-		is_slotted(device->bus, device->plan->polls[0].period_us);
-	return slotted ? next_slot(next_us) : next_us;
+	return next_us < device->quiet_us ? device->quiet_us : next_us;
 }
 
 /* Fills in the choices of those ranks that have none yet. */
