@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bridge/outline.h"
 
-#include "bridge/codec.h"
+#include "core/codec.h"
 #include "util/clock.h"
 
 static void print_link(const struct conf_bus *bus, FILE *to)
