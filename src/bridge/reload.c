@@ -23,8 +23,10 @@ static void print_problems(struct buffer *json, const struct problems *problems)
 	for (size_t i = 0; i < problems->count; i++) {
 		const struct problem *problem = &problems->items[i];
 		OWNED_BUFFER text = BUFFER_EMPTY;
-		if (problem->file)
+		if (problem->file && problem->line)
 			buffer_printf(&text, "%s:%u: ", problem->file, problem->line);
+		else if (problem->file)
+			buffer_printf(&text, "%s: ", problem->file);
 		buffer_put_text(&text, problem->text);
 		buffer_put_text(json, i ? "," : "");
 		json_put_text(json, buffer_text(&text));
