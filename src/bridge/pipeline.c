@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bridge/codec.h"
+#include "core/codec.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 #include "util/json.h"

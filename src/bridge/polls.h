@@ -3,7 +3,7 @@
 #ifndef EB_BRIDGE_POLLS_H
 #define EB_BRIDGE_POLLS_H
 
-#include "bridge/codec.h"
+#include "core/codec.h"
 #include "core/conf.h"
 #include "core/plan.h"
 

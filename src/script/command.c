@@ -106,7 +106,7 @@ static void check_key(lua_State *L, int index, size_t count, bool more)
 
 static void put_requests(lua_State *L, int index, struct buffer *list, const char *what, bool more)
 {
-	size_t count = lua_rawlen(L, index);
+	size_t count = lua_rawlen(L, index), before = list->size;
 	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
 		sandbox_charge(L, 1);
 		check_key(L, -2, count, more);
@@ -120,6 +120,8 @@ static void put_requests(lua_State *L, int index, struct buffer *list, const cha
 		lua_rawgeti(L, index, (lua_Integer)i);
 		values_put(L, -1, list, SCRIPT_RESULT_MAX, VALUES_MAP, name);
 		lua_pop(L, 1);
+		if (list->size - before > SCRIPT_RESULTS_MAX)
+			sandbox_fail(L, "gives a list of more than %d bytes", SCRIPT_RESULTS_MAX);
 	}
 }
 

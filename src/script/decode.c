@@ -19,6 +19,7 @@ struct decoding {
 	struct script_device *device;
 	const struct reading *reading;
 	struct reports *reports;
+	size_t size; /* of the reports so far */
 };
 
 void reports_finish(struct reports *reports)
@@ -185,8 +186,19 @@ static void take_raw(lua_State *L, struct decoding *job, int index)
 	lua_pop(L, 1);
 }
 
+/* The last report counts towards what a reading may give. */
+static void count_size(lua_State *L, struct decoding *job, size_t before)
+{
+	if (job->reports->count > before)
+		job->size += job->reports->items[before]->size;
+	if (job->size > SCRIPT_RESULTS_MAX)
+		sandbox_fail(L, "gives more than %d bytes of results for one reading",
+			SCRIPT_RESULTS_MAX);
+}
+
 static void take_result(lua_State *L, struct decoding *job, int index)
 {
+	size_t before = job->reports->count;
 	unsigned found = scan(L, index);
 	if (job->reports->count >= SCRIPT_REPORTS_MAX)
 		sandbox_fail(L, "gives more than %d results for one reading", SCRIPT_REPORTS_MAX);
@@ -211,6 +223,7 @@ static void take_result(lua_State *L, struct decoding *job, int index)
 			"a result has one of points, raw, event (with values) and "
 			"attributes: return a list of results for more");
 	}
+	count_size(L, job, before);
 }
 
 static void take_results(lua_State *L, struct decoding *job, int index)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "script/library.h"
+#include "script/readonly.h"
 #include "script/values.h"
 #include "util/alloc.h"
 #include "util/value.h"
@@ -72,6 +73,23 @@ static void push_state(lua_State *L, const struct script_device *device)
 	lua_setiuservalue(L, 1, STATE);
 }
 
+/* Made when they are first asked for: of many devices most never ask. */
+static void push_parameters(lua_State *L, const struct script_device *device)
+{
+	if (lua_getiuservalue(L, 1, PARAMETERS) != LUA_TNIL)
+		return;
+	lua_pop(L, 1);
+	const struct buffer *parameters = &device->conf->parameters;
+	struct value_reader reader = value_reader(parameters->data, parameters->size);
+	if (parameters->size)
+		values_push(L, &reader);
+	else
+		lua_newtable(L);
+	readonly_wrap_parameters(L);
+	lua_pushvalue(L, -1);
+	lua_setiuservalue(L, 1, PARAMETERS);
+}
+
 static int get_field(lua_State *L)
 {
 	const struct script_device *device = check(L);
@@ -79,7 +97,7 @@ static int get_field(lua_State *L)
 	if (strcmp(key, "state") == 0)
 		push_state(L, device);
 	else if (strcmp(key, "parameters") == 0)
-		lua_getiuservalue(L, 1, PARAMETERS);
+		push_parameters(L, device);
 	else if (strcmp(key, "name") == 0)
 		lua_pushstring(L, device->conf->name);
 	else
@@ -111,38 +129,11 @@ void device_open(lua_State *L)
 	lua_pop(L, 1);
 }
 
-/* The table at the top and those in it become read-only. */
-static void freeze(lua_State *L)
-{
-	luaL_checkstack(L, 8, NULL);
-	int table = lua_gettop(L);
-	lua_pushnil(L);
-	while (lua_next(L, table)) {
-		if (lua_type(L, -1) != LUA_TTABLE) {
-			lua_pop(L, 1);
-			continue;
-		}
-		freeze(L);
-		lua_pushvalue(L, -2);
-		lua_insert(L, -2);
-		lua_rawset(L, table);
-	}
-	library_readonly(L, "device.parameters: they come from the configuration");
-}
-
 static void create(lua_State *L, struct script_device *device)
 {
 	struct script_device **slot = lua_newuserdatauv(L, sizeof(device), USER_VALUES);
 	*slot = device;
 	luaL_setmetatable(L, METATABLE);
-	const struct buffer *parameters = &device->conf->parameters;
-	struct value_reader reader = value_reader(parameters->data, parameters->size);
-	if (parameters->size)
-		values_push(L, &reader);
-	else
-		lua_newtable(L);
-	freeze(L);
-	lua_setiuservalue(L, -2, PARAMETERS);
 	device->reference = luaL_ref(L, LUA_REGISTRYINDEX);
 	device->generation = device->script->generation;
 }

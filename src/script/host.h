@@ -11,6 +11,8 @@
 /* Data that one call gives back: a report, a request, a reply. */
 #define SCRIPT_RESULT_MAX (32 * 1024)
 #define SCRIPT_REPORTS_MAX 256
+/* All reports of a reading together, and all requests of a round. */
+#define SCRIPT_RESULTS_MAX (64 * 1024)
 #define SCRIPT_REQUESTS_MAX 256
 
 enum script_function { SCRIPT_POLLS, SCRIPT_DECODE, SCRIPT_ENCODE, SCRIPT_REPLY, SCRIPT_FUNCTIONS };

@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 
+#include "script/readonly.h"
 #include "script/sandbox.h"
 #include "script/values.h"
 
@@ -128,20 +129,6 @@ static int to_string(lua_State *L)
 	return 1;
 }
 
-/* Sees through read-only tables, which are empty themselves. */
-static int next_of(lua_State *L)
-{
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_settop(L, 2);
-	lua_pushvalue(L, 1);
-	values_unwrap(L);
-	lua_replace(L, 1);
-	if (lua_next(L, 1))
-		return 2;
-	lua_pushnil(L);
-	return 1;
-}
-
 /* try(f, ...): true and the results, or false and the error. */
 static int try(lua_State *L)
 {
@@ -226,7 +213,7 @@ const struct library_function library_base[] = {
 	{ "assert" },
 	{ "error" },
 	{ "ipairs" },
-	{ "next", next_of },
+	{ "next", readonly_next },
 	{ "pairs" },
 	{ "select", NULL, price_arguments },
 	{ "tonumber", NULL, price_bytes },

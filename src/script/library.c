@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "script/readonly.h"
 #include "script/sandbox.h"
 #include "script/values.h"
 
@@ -64,58 +65,6 @@ static void strict(lua_State *L, const char *prefix)
 	lua_setmetatable(L, -2);
 }
 
-/* ---- read-only tables ----------------------------------------------------------------------- */
-
-static int refuse_change(lua_State *L)
-{
-	return luaL_error(L, "cannot change %s", lua_tostring(L, lua_upvalueindex(1)));
-}
-
-static int length(lua_State *L)
-{
-	lua_pushinteger(L, (lua_Integer)lua_rawlen(L, lua_upvalueindex(1)));
-	return 1;
-}
-
-static int next_pair(lua_State *L)
-{
-	lua_settop(L, 2);
-	lua_copy(L, lua_upvalueindex(1), 1);
-	return lua_next(L, 1) ? 2 : 0;
-}
-
-static int all_pairs(lua_State *L)
-{
-	lua_pushvalue(L, lua_upvalueindex(1));
-	lua_pushcclosure(L, next_pair, 1);
-	return 1;
-}
-
-static void set_closure(lua_State *L, int inner, const char *event, lua_CFunction function)
-{
-	lua_pushvalue(L, inner);
-	lua_pushcclosure(L, function, 1);
-	lua_setfield(L, -2, event);
-}
-
-void library_readonly(lua_State *L, const char *reason)
-{
-	int inner = lua_gettop(L);
-	lua_createtable(L, 0, 0);
-	lua_createtable(L, 1, 5);
-	lua_pushvalue(L, inner);
-	lua_rawseti(L, -2, 1); /* for values_unwrap() */
-	lua_pushvalue(L, inner);
-	lua_setfield(L, -2, "__index");
-	set_closure(L, inner, "__len", length);
-	set_closure(L, inner, "__pairs", all_pairs);
-	lua_pushstring(L, reason);
-	lua_pushcclosure(L, refuse_change, 1);
-	lua_setfield(L, -2, "__newindex");
-	lua_setmetatable(L, -2);
-	lua_remove(L, inner);
-}
-
 /* ---- functions ------------------------------------------------------------------------------ */
 
 lua_CFunction library_original(lua_State *L)
@@ -160,7 +109,7 @@ static void add_closed(lua_State *L, int globals, const char *name)
 	strict(L, prefix);
 	const char *reason = lua_pushfstring(L, "%s: it belongs to the sandbox", name);
 	lua_pushvalue(L, -2);
-	library_readonly(L, reason);
+	readonly_wrap(L, reason);
 	lua_setfield(L, globals, name);
 	lua_settop(L, globals);
 }
@@ -249,6 +198,7 @@ static void set_environment(lua_State *L)
 
 void library_open(lua_State *L)
 {
+	readonly_open(L);
 	lua_createtable(L, 0, 40);
 	int globals = lua_gettop(L);
 	lua_pushcfunction(L, luaopen_base);

@@ -25,11 +25,6 @@ extern const struct library_function library_base[], library_string[], library_t
 
 /* Fills the empty state: the environment of scripts, the methods of strings. */
 void library_open(lua_State *L);
-/*
- * Replaces the table at the top by one that shows it and cannot be changed; what an attempt gets
- * to hear ends in reason: "parameters: they come from the configuration".
- */
-void library_readonly(lua_State *L, const char *reason);
 /* In a function of ours that stands in for one of Lua's: that one. */
 lua_CFunction library_original(lua_State *L);
 /* Pushes a value as text, without addresses. */

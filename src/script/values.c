@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 
+#include "script/readonly.h"
 #include "script/sandbox.h"
 #include "util/alloc.h"
 
@@ -173,15 +174,6 @@ static void put_list(struct encoder *encoder, int index, const struct spot *spot
 	}
 }
 
-void values_unwrap(lua_State *L)
-{
-	if (lua_type(L, -1) != LUA_TTABLE || !lua_getmetatable(L, -1))
-		return;
-	lua_rawgeti(L, -1, 1);
-	lua_copy(L, -1, -3);
-	lua_pop(L, 2);
-}
-
 static void put_table(
 	struct encoder *encoder, int index, const struct spot *spot, enum values_shape shape)
 {
@@ -193,7 +185,7 @@ static void put_table(
 		refuse(encoder, spot, "is nested too deeply, or contains itself");
 	luaL_checkstack(L, 8, NULL);
 	lua_pushvalue(L, index);
-	values_unwrap(L);
+	readonly_unwrap(L);
 	int table = lua_gettop(L);
 	size_t count = lua_rawlen(L, table);
 	if (count && shape == VALUES_MAP)

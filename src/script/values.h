@@ -31,7 +31,5 @@ void values_push(lua_State *L, struct value_reader *reader);
 /* Whether the value at index is `null`. */
 bool values_is_null(lua_State *L, int index);
 void values_push_null(lua_State *L);
-/* Replaces the read-only table at the top (library.h) by what is behind it. */
-void values_unwrap(lua_State *L);
 
 #endif

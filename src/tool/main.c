@@ -9,6 +9,7 @@
 
 #include "tool/client.h"
 #include "tool/print.h"
+#include "tool/script.h"
 #include "tool/verb.h"
 #include "util/json.h"
 
@@ -39,7 +40,8 @@ static void print_help(FILE *to)
 			verbs[i]->argument ? verbs[i]->argument : "");
 		fprintf(to, "  %-14s %s\n", call, verbs[i]->summary);
 	}
-	fputs("  help           this text\n"
+	fputs("  script ...     tries scripts and their fixtures, without the daemon; \"script help\"\n"
+	      "  help           this text\n"
 	      "\noptions:\n"
 	      "  -s SOCKET      the daemon's control socket (default " RUN_DIR "/control)\n"
 	      "  --json         the daemon's answer as JSON\n"
@@ -130,6 +132,9 @@ static int parse_options(struct options *options, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	/* Its options are its own, and it asks no daemon. */
+	if (argc > 1 && strcmp(argv[1], "script") == 0)
+		return script_main(argc - 1, argv + 1);
 	struct options options;
 	int status = parse_options(&options, argc, argv);
 	if (status >= 0)

@@ -7,7 +7,7 @@
 #include "util/alloc.h"
 #include "util/json.h"
 
-/* An integer under a key "..._ms" or "time" above this (March 1973) is a moment, not a span. */
+/* An integer of a key that names a moment, in ms above this (March 1973), is one and not a span. */
 #define MOMENT_MIN_MS INT64_C(100000000000)
 #define MOMENT_MAX_MS INT64_C(253402300799999) /* the year 9999 */
 
@@ -113,10 +113,21 @@ static void put_span(struct buffer *text, int64_t s)
 		(int)(s % 3600 / 60), (int)(s % 60));
 }
 
+/* "wall_ms", "time", "health_since", "last_good", ... */
+static bool names_moment(const char *key)
+{
+	static const char *const ends[] = { "_ms", "time", "since", "changed", "_at" };
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		if (ends_with(key, ends[i]))
+			return true;
+	}
+	return strncmp(key, "last_", 5) == 0;
+}
+
 static void put_integer(struct buffer *text, const char *key, int64_t integer)
 {
-	bool moment = key && (ends_with(key, "_ms") || strcmp(key, "time") == 0) &&
-		integer > MOMENT_MIN_MS && integer <= MOMENT_MAX_MS;
+	bool moment = key && names_moment(key) && integer > MOMENT_MIN_MS &&
+		integer <= MOMENT_MAX_MS;
 	if (moment)
 		put_moment(text, integer);
 	else
@@ -292,7 +303,8 @@ static void put_sections(struct buffer *text, const void *data, size_t size, uns
 		if (fits_line(&item))
 			continue;
 		if (item.key) {
-			buffer_printf(text, "%s%*s", indent ? "" : "\n", (int)indent, "");
+			buffer_printf(
+				text, "%s%*s", indent || !text->size ? "" : "\n", (int)indent, "");
 			print_text(text, item.key, strlen(item.key));
 			buffer_put_text(text, ":\n");
 		}

@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct conf_scripts limits = { 20000, 256, 1000 };
+static const struct conf_scripts limits = { 20000, 256, 50 };
 
 static void check(const struct script *script, const struct script_error *error, int result)
 {

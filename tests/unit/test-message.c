@@ -19,11 +19,12 @@ static const struct stamp stamp = { .wall_ms = 1700000000000, .mono_us = 5, .syn
 static void test_field_messages(void **state)
 {
 	struct eb_address address = { .size = 1, .bytes = { 3 } };
-	struct plan *plan = plan_create(4, &address, 0);
+	struct plan *plan = plan_create(4, &address, 3);
 	struct reading *reading = reading_create(plan, 2, &stamp, "abc", 3);
 	assert_int_equal(reading->device, 4);
 	assert_int_equal(reading->mail.kind, MESSAGE_READING);
 	assert_true(reading->mail.droppable);
+	assert_int_equal(atomic_load(&plan->polls[2].untaken), 1);
 	assert_memory_equal(reading->bytes, "abc", 3);
 	struct plan_change *change = plan_change_create(plan);
 	assert_int_equal(change->mail.kind, MESSAGE_PLAN);

@@ -91,6 +91,10 @@ static void test_other_reports(void **state)
 	check_result("(function() local t = {} for i = 1, 257 do t[i] = { raw = '' } end\n"
 		     "return t end)()",
 		NULL, "gives more than 256 results for one reading");
+	check_result(
+		"(function() local t = {} for i = 1, 3 do t[i] = { raw = rep('x', 30000) } end\n"
+		"return t end)()",
+		NULL, "gives more than 65536 bytes of results for one reading");
 }
 
 static void test_many_reports(void **state)
@@ -292,6 +296,9 @@ static void test_polls(void **state)
 	check_polls("local t = {} for i = 1, 257 do t[i] = { name = 'p' } end\n"
 		    "return { polls = t }",
 		NULL, "gives a list of 257: at most 256");
+	check_polls("local t = {} for i = 1, 3 do t[i] = { name = rep('x', 30000) } end\n"
+		    "return { polls = t }",
+		NULL, "gives a list of more than 65536 bytes");
 }
 
 /* ---- commands ------------------------------------------------------------------------------- */

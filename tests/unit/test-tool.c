@@ -230,6 +230,9 @@ static void prints_odd_results(void **state)
 		{ "[1,[2]]", "  1\n  2\n" },
 		{ "[{\"a\":{}},{}]", "a\nnone\n-\n" },
 		{ "{\"frames\":7}", "frames  7\n" },
+		{ "{\"a\":[{\"b\":1}]}", "a:\n  b\n  1\n" },
+		{ "{\"last_good\":1700000000123,\"span_ms\":7}",
+			"last_good  2023-11-14T22:13:20.123Z\nspan_ms    7\n" },
 	};
 	for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++) {
 		fixture->result = results[i][0];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "bridge/codec.h"
+#include "core/codec.h"
 
 #include <errno.h>
 

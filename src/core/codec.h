@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A bus's plugin with a state of its own, in the main thread: for making requests, not for wires. */
-#ifndef EB_BRIDGE_CODEC_H
-#define EB_BRIDGE_CODEC_H
+#ifndef EB_CORE_CODEC_H
+#define EB_CORE_CODEC_H
 
 #include "core/conf.h"
 #include "core/plan.h"

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "script/fixture.h"
+#include "tool/script.h"
+#include "util/alloc.h"
+#include "util/hex.h"
+#include "util/json.h"
+
+struct wish {
+	const char *file, *poll, *hex, *command, *topic, *parameters;
+	bool polls;
+};
+
+/* What a script is run with. */
+struct stage {
+	struct script *script;
+	struct conf_device conf;
+	struct script_device *device;
+};
+
+static int complain(const char *what, const char *why)
+{
+	fprintf(stderr, "enos-bridge: %s: %s\n", what, why);
+	return SCRIPT_USAGE;
+}
+
+/* The error, and the line of the source that it names. */
+static int show_error(const struct wish *wish, const struct script_error *error)
+{
+	char line[1024];
+	const char *slash = strrchr(wish->file, '/');
+	const char *name = slash ? slash + 1 : wish->file;
+	size_t size = strlen(name);
+	unsigned number = 0;
+	fprintf(stderr, "%s\n", error->text);
+	if (strncmp(error->text, name, size) != 0 ||
+		sscanf(error->text + size, ":%u:", &number) != 1)
+		return SCRIPT_FAILED;
+	FILE *file = fopen(wish->file, "r");
+	for (unsigned i = 1; file && fgets(line, sizeof(line), file); i++) {
+		if (i == number)
+			fprintf(stderr, "%6u | %s", number, line);
+	}
+	if (file)
+		fclose(file);
+	return SCRIPT_FAILED;
+}
+
+static void print_json(const void *data, size_t size)
+{
+	OWNED_BUFFER text = BUFFER_EMPTY;
+	json_print_value(&text, data, size);
+	puts(buffer_text(&text));
+}
+
+static void print_list(const struct buffer *list)
+{
+	struct value_reader reader = value_reader(list->data, list->size);
+	struct value header;
+	value_next(&reader, &header);
+	for (size_t i = 0; i < header.size; i++) {
+		const uint8_t *from = reader.at;
+		value_skip(&reader);
+		print_json(from, (size_t)(reader.at - from));
+	}
+}
+
+static struct plan *plan_of(const char *poll)
+{
+	struct plan *plan = plan_create(0, &(struct eb_address){ .size = 0 }, 1);
+	plan->polls[0].request = must_alloc(sizeof(struct request));
+	plan->polls[0].request->name = must_strdup(poll);
+	return plan;
+}
+
+static int run_reading(const struct wish *wish, struct stage *stage)
+{
+	OWNED_BUFFER bytes = BUFFER_EMPTY, list = BUFFER_EMPTY;
+	if (hex_parse(&bytes, wish->hex) < 0)
+		return complain(
+			"--hex", "pairs of hexadecimal digits are needed, like \"43 66 19 9a\"");
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	const struct stamp stamp = { .wall_ms = now.tv_sec * INT64_C(1000) };
+	struct plan *plan = plan_of(wish->poll);
+	struct reading *reading = reading_create(plan, 0, &stamp, bytes.data, bytes.size);
+	struct reports reports;
+	struct script_error error;
+	int status = 0;
+	if (script_decode(stage->device, reading, &reports, &error) < 0) {
+		status = show_error(wish, &error);
+	} else {
+		fixture_put_reports(&list, &reports);
+		print_list(&list);
+	}
+	reports_finish(&reports);
+	message_destroy(&reading->mail);
+	plan_release(plan);
+	return status;
+}
+
+static int run_command(const struct wish *wish, struct stage *stage)
+{
+	char why[160] = "";
+	OWNED_BUFFER list = BUFFER_EMPTY;
+	struct command *command;
+	struct script_error error = { .text = "" };
+	int status = 0;
+	if (command_create(&command, 0, ORIGIN_CONTROL, wish->topic, wish->command,
+		    strlen(wish->command), why, sizeof(why)) < 0) {
+		command_destroy(command);
+		return complain("--command", why);
+	}
+	int answer = script_encode(stage->device, command, NULL, 0, &list, &error);
+	if (answer < 0) {
+		status = show_error(wish, &error);
+	} else if (answer == ENCODE_REFUSED) {
+		printf("refused: %s\n", error.text);
+	} else if (answer == ENCODE_UNKNOWN) {
+		fprintf(stderr, "%s has no encode\n", wish->file);
+		status = SCRIPT_FAILED;
+	} else {
+		print_list(&list);
+		if (answer == ENCODE_MORE)
+			puts("and then more, by what comes back");
+	}
+	command_destroy(command);
+	return status;
+}
+
+static int run_polls(const struct wish *wish, struct stage *stage)
+{
+	OWNED_BUFFER list = BUFFER_EMPTY;
+	struct script_error error;
+	if (script_polls(stage->device, &list, &error) < 0)
+		return show_error(wish, &error);
+	print_list(&list);
+	return 0;
+}
+
+static int run(const struct wish *wish)
+{
+	struct stage stage = { .conf = { .name = (char *)"trial" } };
+	struct script_error error;
+	char why[160];
+	int status;
+	const char *parameters = wish->parameters ? wish->parameters : "{}";
+	if (json_parse(&stage.conf.parameters, parameters, strlen(parameters), why, sizeof(why)) <
+		0)
+		return complain("--parameters", why);
+	if (stage.conf.parameters.data[0] != VALUE_MAP) {
+		status = complain("--parameters", "a JSON object is needed: {\"period\":5}");
+	} else if (script_load(&stage.script, wish->file, &script_limits, &error) < 0) {
+		status = show_error(wish, &error);
+	} else {
+		stage.device = script_device_create(stage.script, &stage.conf);
+		status = wish->polls ? run_polls(wish, &stage)
+			: wish->poll ? run_reading(wish, &stage)
+				     : run_command(wish, &stage);
+		script_device_destroy(stage.device);
+		script_destroy(stage.script);
+	}
+	buffer_finish(&stage.conf.parameters);
+	return status;
+}
+
+static bool take_option(struct wish *wish, int option)
+{
+	switch (option) {
+	case 'p':
+		wish->poll = optarg;
+		return true;
+	case 'x':
+		wish->hex = optarg;
+		return true;
+	case 'c':
+		wish->command = optarg;
+		return true;
+	case 't':
+		wish->topic = optarg;
+		return true;
+	case 'P':
+		wish->parameters = optarg;
+		return true;
+	case 'l':
+		wish->polls = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+int script_run(int argc, char **argv)
+{
+	static const struct option names[] = { { "poll", required_argument, NULL, 'p' },
+		{ "hex", required_argument, NULL, 'x' },
+		{ "command", required_argument, NULL, 'c' },
+		{ "topic", required_argument, NULL, 't' },
+		{ "parameters", required_argument, NULL, 'P' }, { "polls", no_argument, NULL, 'l' },
+		{ NULL, 0, NULL, 0 } };
+	struct wish wish = { .topic = "thing/service/measurepoint/set" };
+	optind = 1;
+	for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+		if (!take_option(&wish, option))
+			return SCRIPT_USAGE;
+	}
+	bool reading = wish.poll && wish.hex;
+	if (optind + 1 != argc || !wish.poll != !wish.hex ||
+		reading + (wish.command != NULL) + wish.polls != 1)
+		return complain("script run",
+			"one FILE, and one of --poll NAME --hex BYTES, --command JSON, --polls");
+	wish.file = argv[optind];
+	return run(&wish);
+}
