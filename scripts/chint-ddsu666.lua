@@ -5,8 +5,8 @@
 --          Tasmota (xnrg_11_ddsu666), which also shows an answer from the wire
 -- Lacks:   settings; apparent power, which this model has not
 --
--- Single-phase energy meter.  Each value is a 32-bit float in two registers, high word first; they
--- can be read as input registers.
+-- Single-phase energy meter.  Each value is a 32-bit float in two registers, high word first;
+-- they can be read as input registers.
 --
 -- Parameters:  period         seconds between two readings of the live values; 5
 --              energy_period  the same for energies; 60

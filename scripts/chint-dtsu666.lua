@@ -3,12 +3,12 @@
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
 -- Source:  Chint, "DTSU666 DSSU666 User Manual", table of communication addresses; the same
 --          addresses in mbmd (DTSU666) and gerontec/dtsu666
--- Lacks:   settings, demand, energies per phase and quadrant; DSSU666 in a three-wire system has no
---          phase voltages
+-- Lacks:   settings, demand, energies per phase and quadrant; DSSU666 in a three-wire system has
+--          no phase voltages
 --
--- Three-phase energy meter.  Each value is a 32-bit float in two holding registers, high word first.
--- What is measured comes as 0.1 V, 0.001 A, 0.1 W, 0.1 var, 0.001, 0.01 Hz and kWh, on the
--- secondary side: with transformers give their ratios.
+-- Three-phase energy meter.  Each value is a 32-bit float in two holding registers, high word
+-- first.  What is measured comes as 0.1 V, 0.001 A, 0.1 W, 0.1 var, 0.001, 0.01 Hz and kWh, on
+-- the secondary side: with transformers give their ratios.
 --
 -- Parameters:  period         seconds between two readings of the live values; 5
 --              energy_period  the same for energies; 60

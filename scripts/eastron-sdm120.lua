@@ -6,8 +6,8 @@
 -- Lacks:   demands, settings, resetting of counters
 --
 -- Single-phase energy meter.  Each parameter is a 32-bit float in two input registers, high word
--- first.  Registers between the listed ones belong to the other phases of the larger meters of the
--- maker and read as zero; one request may ask for 40 parameters.
+-- first.  Registers between the listed ones belong to the other phases of the larger meters of
+-- the maker and read as zero; one request may ask for 40 parameters.
 --
 -- Parameters:  period         seconds between two readings of the live values; 5
 --              energy_period  the same for frequency and energies; 60

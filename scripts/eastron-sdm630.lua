@@ -1,9 +1,13 @@
--- Eastron SDM630-Modbus: three-phase energy meter (V2, MID and the like).
+-- Maker:   Eastron
+-- Models:  SDM630-Modbus (V2, MID and the like)
+-- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
+-- Source:  "Eastron SDM630-Modbus: Smart Meter Modbus Protocol Implementation", input registers; the
+--          same addresses in mbmd (SDM) and SDM_Energy_Meter
+-- Lacks:   reactive and apparent power, power factors, demands, harmonics, settings
 --
--- Source: "Eastron SDM630-Modbus: Smart Meter Modbus Protocol Implementation", input registers.
--- Each parameter is a 32-bit float in two registers, big-endian; function 4 reads them.
--- The blocks hold only registers that the table lists, and are far below 30 parameters, the most
--- that one request may ask for.
+-- Three-phase energy meter.  Each parameter is a 32-bit float in two input registers, high word
+-- first.  The blocks hold only registers that the table lists, and are far below 30 parameters, the
+-- most that one request may ask for.
 --
 -- Parameters:  period         seconds between two readings of voltages, currents, powers; 5
 --              energy_period  the same for frequency and energies; 60

@@ -3,12 +3,13 @@
 -- Wire:    Modbus RTU, 19200 baud, 8E1, unit 1 as delivered
 -- Source:  Schneider Electric, "iEM3000 series energy meters: user manual" (DOCA0005), Modbus
 --          register list; the same addresses in mbmd (IEM3000)
--- Lacks:   power factor (in the maker's four-quadrant coding), energies per phase and tariff, digital
---          input and output, settings
+-- Lacks:   power factor (in the maker's four-quadrant coding), energies per phase and tariff,
+--          digital input and output, settings
 --
--- Three-phase meter.  The manual numbers holding registers from 1; the addresses here are those on
--- the wire, one less.  Values are 32-bit floats, NaN for what the meter or its wiring has not: such
--- a point is left out.  The blocks hold only registers that the list has.  Energies are 64-bit integers in Wh.
+-- Three-phase meter.  The manual numbers holding registers from 1; the addresses here are those
+-- on the wire, one less.  Values are 32-bit floats, NaN for what the meter or its wiring has not:
+-- such a point is left out.  The blocks hold only registers that the list has.  Energies are
+-- 64-bit integers in Wh.
 --
 -- Parameters:  period         seconds between two readings of the live values; 5
 --              energy_period  the same for energies; 60

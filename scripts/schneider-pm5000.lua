@@ -1,14 +1,15 @@
 -- Maker:   Schneider Electric
 -- Models:  PM5100, PM5300, PM5500 series (PM5110, PM5320, PM5340, PM5560 and others)
 -- Wire:    Modbus RTU, 19200 baud, 8E1, unit 1 as delivered, or Modbus TCP
--- Source:  Schneider Electric, "PowerLogic PM5000 series: public register list"; the same addresses
---          in SolarNetwork's PM5100 driver
+-- Source:  Schneider Electric, "PowerLogic PM5000 series: public register list"; the same
+--          addresses in SolarNetwork's PM5100 driver
 -- Lacks:   power factor (in the maker's four-quadrant coding), reactive and apparent energies,
 --          harmonics, demand, alarms, settings
 --
--- Three-phase meter.  The manual numbers holding registers from 1; the addresses here are those on
--- the wire, one less.  Values are 32-bit floats, NaN for what the meter or its wiring has not: such
--- a point is left out.  The blocks hold only registers that the list has.  Energies are 64-bit integers in Wh.
+-- Three-phase meter.  The manual numbers holding registers from 1; the addresses here are those
+-- on the wire, one less.  Values are 32-bit floats, NaN for what the meter or its wiring has not:
+-- such a point is left out.  The blocks hold only registers that the list has.  Energies are
+-- 64-bit integers in Wh.
 --
 -- Parameters:  period         seconds between two readings of the live values; 5
 --              energy_period  the same for energies; 60

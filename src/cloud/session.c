@@ -150,8 +150,9 @@ static void wait_in_silence(struct session *session)
 	int64_t third_us = session->enos->lifetime_s * USEC_PER_SEC / 3;
 	int64_t silence_us = poll_us < third_us ? poll_us : third_us;
 	int64_t slot_us = silence_us < 16 * SLOT_US ? silence_us / 16 + 1 : SLOT_US;
-	int64_t due_us = session->sent_us + silence_us;
-	wake_at(session, (due_us + slot_us - 1) / slot_us * slot_us);
+	session->due_us = (session->sent_us + silence_us + slot_us - 1) / slot_us * slot_us;
+	/* Else it would wake us in vain for each answer that came long ago. */
+	loop_arm(session->plane->loop, &session->timer, session->due_us);
 }
 
 static void seek(struct session *session, const char *reason)

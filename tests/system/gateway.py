@@ -107,8 +107,10 @@ class Process:
 
 
 class CloudSim:
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, transcript=True):
         self.folder = folder
+        if transcript:
+            options += ("--transcript", os.path.join(folder, "cloud.jsonl"))
         self.socket = os.path.join(folder, "cloud.sock")
         self.held = Port(socket.SOCK_DGRAM)
         self.port = self.held.number
@@ -121,8 +123,7 @@ class CloudSim:
             os.unlink(ready)
         self.process = Process(self.folder, "cloud", [
             PROGRAMS + "/enos-cloud-sim", "--listen", "127.0.0.1:%d" % self.port, "--port-file", ready,
-            "--secret-rule", "pk=secret-", "--control-socket", self.socket,
-            "--transcript", os.path.join(self.folder, "cloud.jsonl"), *self.options])
+            "--secret-rule", "pk=secret-", "--control-socket", self.socket, *self.options])
         wait_until("the cloud simulator listens", lambda: os.path.exists(ready))
 
     def ask(self, *command):

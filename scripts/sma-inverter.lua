@@ -1,0 +1,119 @@
+-- Maker:   SMA
+-- Models:  Sunny Boy, Sunny Tripower with the SMA Modbus profile (not the SunSpec profile)
+-- Wire:    Modbus TCP, port 502, unit 3; to be switched on in the inverter
+-- Source:  SMA, "SMA Modbus Interface: Technical Information", assignment tables of the SMA
+--          profile; power, yield, frequency, temperature and condition at the same addresses in
+--          evcc and other public programs
+-- Lacks:   batteries, the energy meter, third DC input and above, everything that is written
+--
+-- Grid inverter.  Integers in registers, high word first.  0x80000000 (signed), 0xffffffff
+-- (unsigned) and all bits set (64 bits) stand for no value, as at night: the point is left out.
+--
+-- Parameters:  period         seconds between two readings of the live values; 10
+--              energy_period  the same for yields and condition; 60
+
+local CONDITION, YIELD, DC1, AC, FREQUENCY = 30201, 30513, 30769, 30775, 30803
+local TEMPERATURE, DC2, CURRENT = 30953, 30957, 30977
+
+local function s32(regs, address, scale)
+	local raw = regs:s32(address)
+	return raw ~= -0x80000000 and raw / scale or nil
+end
+
+local function u32(regs, address, scale)
+	local raw = regs:u32(address)
+	return raw ~= 0xffffffff and raw / scale or nil
+end
+
+local function u64(regs, address, scale)
+	local raw = regs:s64(address)
+	return raw ~= -1 and raw / scale or nil
+end
+
+local decoders = {
+	condition = function(bytes)
+		-- 35 fault, 303 off, 307 well, 455 warning
+		return { condition = u32(registers(bytes, CONDITION), 30201, 1) }
+	end,
+	yield = function(bytes)
+		local regs = registers(bytes, YIELD)
+		return {
+			energy_yield = u64(regs, 30513, 1000), -- kWh, from Wh
+			energy_yield_day = u64(regs, 30517, 1000),
+		}
+	end,
+	dc1 = function(bytes)
+		local regs = registers(bytes, DC1)
+		return {
+			pv1_current = s32(regs, 30769, 1000), -- A
+			pv1_voltage = s32(regs, 30771, 100), -- V
+			pv1_power = s32(regs, 30773, 1), -- W
+		}
+	end,
+	dc2 = function(bytes)
+		local regs = registers(bytes, DC2)
+		return {
+			pv2_current = s32(regs, 30957, 1000),
+			pv2_voltage = s32(regs, 30959, 100),
+			pv2_power = s32(regs, 30961, 1),
+		}
+	end,
+	ac = function(bytes)
+		local regs = registers(bytes, AC)
+		return {
+			power = s32(regs, 30775, 1), -- W
+			power_l1 = s32(regs, 30777, 1),
+			power_l2 = s32(regs, 30779, 1),
+			power_l3 = s32(regs, 30781, 1),
+			voltage_l1 = u32(regs, 30783, 100), -- V
+			voltage_l2 = u32(regs, 30785, 100),
+			voltage_l3 = u32(regs, 30787, 100),
+		}
+	end,
+	frequency = function(bytes)
+		return { frequency = u32(registers(bytes, FREQUENCY), 30803, 100) } -- Hz
+	end,
+	temperature = function(bytes)
+		-- degrees Celsius, inside
+		return { temperature = s32(registers(bytes, TEMPERATURE), 30953, 10) }
+	end,
+	current = function(bytes)
+		local regs = registers(bytes, CURRENT)
+		return {
+			current_l1 = s32(regs, 30977, 1000), -- A
+			current_l2 = s32(regs, 30979, 1000),
+			current_l3 = s32(regs, 30981, 1000),
+		}
+	end,
+}
+
+local function polls(device)
+	local period = device.parameters.period or 10
+	local slow = device.parameters.energy_period or 60
+	local function poll(name, seconds, address, count)
+		return {
+			name = name,
+			period = seconds,
+			read = "input_registers",
+			address = address,
+			count = count,
+		}
+	end
+	return {
+		poll("condition", slow, CONDITION, 2),
+		poll("yield", slow, YIELD, 8),
+		poll("dc1", period, DC1, 6),
+		poll("dc2", period, DC2, 6),
+		poll("ac", period, AC, 14),
+		poll("frequency", period, FREQUENCY, 2),
+		poll("temperature", slow, TEMPERATURE, 2),
+		poll("current", period, CURRENT, 6),
+	}
+end
+
+return {
+	polls = polls,
+	decode = function(reading)
+		return { points = decoders[reading.poll](reading.bytes) }
+	end,
+}
