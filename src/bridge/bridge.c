@@ -2,7 +2,6 @@
 #include "bridge/bridge.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "bridge/parts.h"
@@ -11,7 +10,10 @@
 
 /* Mails that wait for a plane, beside one for each device. */
 #define MAILBOX_ROOM 4096
-#define MAILS_AT_ONCE 64
+/* How long readings are looked at in one go: then sockets have their turn. */
+#define READINGS_MS 10
+/* The same when the bridge stops: what is left then is lost. */
+#define LAST_READINGS_MS 500
 #define STOP_LOOK_MS 10
 #define OVERFLOW_SAY_S 60
 
@@ -129,7 +131,7 @@ static void take_mail(struct bridge *bridge, struct mail *mail)
 
 static void report_overflow(struct bridge *bridge)
 {
-	uint64_t dropped = mailbox_dropped(bridge->from_field), held;
+	uint64_t dropped = bridge_dropped(bridge), held;
 	if (dropped == bridge->overflow_seen ||
 		!log_limit_pass(&bridge->overflow, loop_now(bridge->loop), &held))
 		return;
@@ -140,25 +142,59 @@ static void report_overflow(struct bridge *bridge)
 	bridge->overflow_seen = dropped;
 }
 
-/* Looks at so many mails, then lets sockets have their turn: thousands may come at once. */
-static void read_mail(struct bridge *bridge, int most)
+uint64_t bridge_dropped(const struct bridge *bridge)
 {
-	mailbox_take_all(bridge->from_field, &bridge->mails);
-	for (struct list *link; most > 0 && (link = list_take_first(&bridge->mails)); most--)
+	return bridge->readings_dropped + mailbox_dropped(bridge->from_field);
+}
+
+static void drop_reading(struct bridge *bridge)
+{
+	message_destroy(container_of(list_take_first(&bridge->readings), struct mail, link));
+	bridge->readings_waiting--;
+	bridge->readings_dropped++;
+}
+
+/* Outcomes, answers and changes at once; readings, of which each may cost a script's budget, wait. */
+static void sort_mail(struct bridge *bridge)
+{
+	struct list mails;
+	list_init(&mails);
+	mailbox_take_all(bridge->from_field, &mails);
+	for (struct list *link; (link = list_take_first(&mails));) {
+		struct mail *mail = container_of(link, struct mail, link);
+		if (mail->kind != MESSAGE_READING) {
+			take_mail(bridge, mail);
+			continue;
+		}
+		list_append(&bridge->readings, link);
+		if (++bridge->readings_waiting > bridge->conf->device_count + MAILBOX_ROOM)
+			drop_reading(bridge);
+	}
+}
+
+static void read_mail(struct bridge *bridge, int64_t span_us)
+{
+	int64_t until_us = loop_now_exact(bridge->loop) + span_us;
+	sort_mail(bridge);
+	for (struct list *link; (link = list_take_first(&bridge->readings));) {
+		bridge->readings_waiting--;
 		take_mail(bridge, container_of(link, struct mail, link));
-	if (!list_empty(&bridge->mails))
+		if (loop_now_exact(bridge->loop) >= until_us)
+			break;
+	}
+	if (!list_empty(&bridge->readings))
 		loop_arm(bridge->loop, &bridge->more_mail, loop_now(bridge->loop) + 1);
 	report_overflow(bridge);
 }
 
 static void mail_ready(struct watch *watch, uint32_t events)
 {
-	read_mail(container_of(watch, struct bridge, mail), MAILS_AT_ONCE);
+	read_mail(container_of(watch, struct bridge, mail), READINGS_MS * USEC_PER_MSEC);
 }
 
 static void more_mail_due(struct timer *timer, int64_t now_us)
 {
-	read_mail(container_of(timer, struct bridge, more_mail), MAILS_AT_ONCE);
+	read_mail(container_of(timer, struct bridge, more_mail), READINGS_MS * USEC_PER_MSEC);
 }
 
 uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number)
@@ -249,7 +285,7 @@ int bridge_create(struct bridge **created, const struct bridge_setup *setup)
 	bridge->overflow = (struct log_limit){ .window_us = OVERFLOW_SAY_S * USEC_PER_SEC,
 		.burst = 1 };
 	list_init(&bridge->inquiries);
-	list_init(&bridge->mails);
+	list_init(&bridge->readings);
 	bridge->more_mail.expired = more_mail_due;
 
 	int result = resolver_create(&bridge->resolver, NULL);
@@ -280,7 +316,13 @@ static void end_field(struct bridge *bridge)
 		return;
 	bridge->field_runs = false;
 	field_stop(bridge->field);
-	read_mail(bridge, INT_MAX);
+	read_mail(bridge, LAST_READINGS_MS * USEC_PER_MSEC);
+	if (!list_empty(&bridge->readings))
+		log_warning(
+			"bridge: stopped with %zu readings that were not decoded: they are lost",
+			bridge->readings_waiting);
+	while (!list_empty(&bridge->readings))
+		drop_reading(bridge);
 }
 
 void bridge_destroy(struct bridge *bridge)

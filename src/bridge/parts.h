@@ -40,7 +40,9 @@ struct bridge {
 	struct broker *broker; /* NULL: no echo */
 	struct control *control; /* NULL: no socket */
 	struct watch mail;
-	struct list mails; /* taken from the field, not yet looked at */
+	struct list readings; /* taken from the field, not yet looked at */
+	size_t readings_waiting;
+	uint64_t readings_dropped; /* beside those of the mailbox */
 	struct timer more_mail;
 
 	struct list inquiries;
@@ -64,6 +66,8 @@ void admin_answer(struct bridge *bridge, struct answer *answer);
 void admin_finish(struct bridge *bridge);
 /* Asks the field; the answer comes with this serial.  0 where the field's inbox is full. */
 uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number);
+/* Readings that came faster than they were taken. */
+uint64_t bridge_dropped(const struct bridge *bridge);
 void bridge_send_plan(struct bridge *bridge, const struct member *device);
 
 #endif
