@@ -153,7 +153,7 @@ static void block_signals(sigset_t *set)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int run(const struct conf *conf, struct fleet *fleet, struct detached *detached)
+static int run(struct conf *conf, struct fleet *fleet, struct detached *detached)
 {
 	struct clock clock = CLOCK_SYSTEM;
 	struct loop *loop = NULL;
@@ -165,9 +165,11 @@ static int run(const struct conf *conf, struct fleet *fleet, struct detached *de
 	int result = signals.watch.fd < 0 ? -errno : loop_create(&loop, &clock);
 	if (result == 0)
 		result = loop_add(loop, &signals.watch);
-	struct bridge_setup setup = {
-		.conf = conf, .fleet = fleet, .loop = loop, .watchdog_us = service_watchdog_us()
-	};
+	struct bridge_setup setup = { .conf = conf,
+		.defaults = &defaults,
+		.fleet = fleet,
+		.loop = loop,
+		.watchdog_us = service_watchdog_us() };
 	if (result == 0)
 		result = bridge_create(&bridge, &setup);
 	signals.bridge = bridge;

@@ -194,7 +194,7 @@ void admin_request(void *context, const struct control_request *request)
 
 void admin_answer(struct bridge *bridge, struct answer *answer)
 {
-	if (answer->serial == bridge->ping_serial) {
+	if (answer->serial == PING_SERIAL) {
 		bridge->ping_answered = true;
 		return;
 	}

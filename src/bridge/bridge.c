@@ -173,11 +173,12 @@ uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t numb
 static void watchdog_expired(struct timer *timer, int64_t now_us)
 {
 	struct bridge *bridge = container_of(timer, struct bridge, watchdog);
-	if (bridge->ping_answered) {
+	if (bridge->ping_answered)
 		service_watchdog();
-		bridge->ping_answered = false;
-		bridge->ping_serial = bridge_query(bridge, QUERY_PING, 0);
-	}
+	/* Asked anew each time: a question or an answer that found no room is not the field's death. */
+	bridge->ping_answered = false;
+	struct query *ping = query_create(QUERY_PING, PING_SERIAL, 0);
+	mailbox_put(bridge->to_field, &ping->mail);
 	loop_arm(bridge->loop, timer, now_us + (int64_t)bridge->setup.watchdog_us / 3);
 }
 

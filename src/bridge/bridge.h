@@ -13,7 +13,8 @@
 struct bridge;
 
 struct bridge_setup {
-	const struct conf *conf;
+	struct conf *conf; /* a reload replaces the secrets in it */
+	const struct conf_defaults *defaults; /* for reading it again */
 	struct fleet *fleet;
 	struct loop *loop;
 	uint64_t watchdog_us; /* systemd's interval; 0: none */

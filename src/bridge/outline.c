@@ -107,10 +107,14 @@ void outline_print(const struct fleet *fleet, FILE *to)
 	const struct conf *conf = fleet->conf;
 	fprintf(to, "gateway %s: %u buses, %u devices, %zu scripts\n", conf->gateway.name,
 		conf->bus_count, conf->device_count, fleet->script_count);
-	fprintf(to, "cloud: %s port %u, %s dialect, lifetime %u s, commands asked for every %u s\n",
-		conf->enos.host, conf->enos.port,
-		conf->enos.dialect == DIALECT_SIGNED ? "signed" : "piggyback",
-		conf->enos.lifetime_s, conf->enos.command_poll_s);
+	if (*conf->enos.host)
+		fprintf(to,
+			"cloud: %s port %u, %s dialect, lifetime %u s, commands asked for every %u s\n",
+			conf->enos.host, conf->enos.port,
+			conf->enos.dialect == DIALECT_SIGNED ? "signed" : "piggyback",
+			conf->enos.lifetime_s, conf->enos.command_poll_s);
+	else
+		fprintf(to, "cloud: none named yet (enos.host), as there is no device\n");
 	if (conf->mqtt.enabled)
 		fprintf(to, "echo: mqtt broker %s port %u, topics %s/%s/...\n", conf->mqtt.host,
 			conf->mqtt.port, conf->mqtt.prefix, conf->gateway.name);

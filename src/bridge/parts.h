@@ -13,6 +13,9 @@
 #include "local/control.h"
 #include "util/log.h"
 
+/* Of every ping; the serials of other queries count up from 1. */
+#define PING_SERIAL UINT64_MAX
+
 /* A control request that waits for the field's part of its answer. */
 struct inquiry {
 	struct list link;
@@ -45,8 +48,7 @@ struct bridge {
 	int64_t started_us;
 
 	struct timer watchdog;
-	uint64_t ping_serial; /* of the ping under way */
-	bool ping_answered;
+	bool ping_answered; /* since the last one was sent */
 
 	struct timer stopping; /* armed once bridge_stop() was called */
 	int64_t stop_by_us;

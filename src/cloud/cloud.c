@@ -6,6 +6,9 @@
 #include "cloud/shard.h"
 #include "util/alloc.h"
 
+/* One login every so long is no burden to anyone. */
+#define START_EACH_US (10 * USEC_PER_MSEC)
+
 struct cloud {
 	struct plane plane;
 	struct shards *shards;
@@ -141,14 +144,22 @@ void cloud_destroy(struct cloud *cloud)
 	free(cloud);
 }
 
+/* No longer than it is good for: four devices need not wait for seconds. */
+static int64_t spread_us(const struct cloud *cloud, const struct conf_enos *enos)
+{
+	int64_t wanted_us = enos->start_spread_ms * USEC_PER_MSEC;
+	int64_t enough_us = (int64_t)cloud->count * START_EACH_US;
+	return wanted_us < enough_us ? wanted_us : enough_us;
+}
+
 void cloud_start(struct cloud *cloud)
 {
 	if (cloud->count)
 		server_start(&cloud->server);
 	int64_t now_us = loop_now(cloud->plane.loop);
 	for (uint32_t i = 0; i < cloud->count; i++) {
-		int64_t spread_us = cloud->sessions[i]->enos->start_spread_ms * USEC_PER_MSEC;
-		session_start(cloud->sessions[i], now_us + spread_us * i / cloud->count);
+		struct session *session = cloud->sessions[i];
+		session_start(session, now_us + spread_us(cloud, session->enos) * i / cloud->count);
 	}
 }
 
@@ -158,6 +169,11 @@ static void mark_ready(struct cloud *cloud, struct session *session)
 	if (list_empty(&session->ready))
 		list_append(&cloud->ready, &session->ready);
 	loop_arm(cloud->plane.loop, &cloud->turn, loop_now(cloud->plane.loop));
+}
+
+void cloud_secret_changed(struct cloud *cloud, uint32_t device)
+{
+	session_rekey(cloud->sessions[device]);
 }
 
 void cloud_report(struct cloud *cloud, struct report *report)

@@ -48,6 +48,9 @@ void cloud_destroy(struct cloud *cloud);
 /* Begins the sessions, spread over conf->enos.start_spread_ms. */
 void cloud_start(struct cloud *cloud);
 
+/* The secret in the configuration of the device was replaced: authenticate anew with it. */
+void cloud_secret_changed(struct cloud *cloud, uint32_t device);
+
 /* Queues a report; takes a reference of its own. */
 void cloud_report(struct cloud *cloud, struct report *report);
 /* Sends the result of a command ahead of all reports; owns the reply from then on. */

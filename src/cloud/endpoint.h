@@ -54,6 +54,7 @@ enum endpoint_failure {
 	ENDPOINT_RESET, /* the peer does not know what to do with the message */
 	ENDPOINT_UNREACHABLE, /* an ICMP error; retransmission goes on */
 	ENDPOINT_BROKEN, /* it could not be sent */
+	ENDPOINT_SPOOFED, /* an acknowledgement with a wrong token: no other one will be heard */
 };
 
 /* Upcalls, never from within a call of the endpoint's functions. */

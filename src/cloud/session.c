@@ -150,8 +150,9 @@ static void wait_in_silence(struct session *session)
 	int64_t third_us = session->enos->lifetime_s * USEC_PER_SEC / 3;
 	int64_t silence_us = poll_us < third_us ? poll_us : third_us;
 	int64_t slot_us = silence_us < 16 * SLOT_US ? silence_us / 16 + 1 : SLOT_US;
-	int64_t due_us = session->sent_us + silence_us;
-	wake_at(session, (due_us + slot_us - 1) / slot_us * slot_us);
+	session->due_us = (session->sent_us + silence_us + slot_us - 1) / slot_us * slot_us;
+	/* Else it would wake us in vain for each answer that came long ago. */
+	loop_arm(session->plane->loop, &session->timer, session->due_us);
 }
 
 static void seek(struct session *session, const char *reason)
@@ -311,6 +312,7 @@ static void on_failed(void *context, enum endpoint_failure failure, uint64_t tok
 		[ENDPOINT_SILENT] = "no answer to the last retransmission",
 		[ENDPOINT_RESET] = "the cloud reset the message",
 		[ENDPOINT_BROKEN] = "the message could not be sent",
+		[ENDPOINT_SPOOFED] = "acknowledged with a wrong token",
 	};
 	struct session *session = context;
 	if (failure == ENDPOINT_UNREACHABLE) {
@@ -321,8 +323,12 @@ static void on_failed(void *context, enum endpoint_failure failure, uint64_t tok
 	if (!session->in_flight || token != session->sent_token)
 		return;
 	session->in_flight = false;
-	session->counters[failure == ENDPOINT_RESET ? COUNT_RESETS : COUNT_TIMEOUTS]++;
-	doubt_address(session);
+	if (failure == ENDPOINT_RESET)
+		session->counters[COUNT_RESETS]++;
+	else if (failure != ENDPOINT_SPOOFED)
+		session->counters[COUNT_TIMEOUTS]++;
+	if (failure != ENDPOINT_SPOOFED)
+		doubt_address(session);
 	session_step(session, INPUT_LOST, reasons[failure]);
 }
 
@@ -339,6 +345,16 @@ void session_work(struct session *session)
 void session_start(struct session *session, int64_t at_us)
 {
 	wake_at(session, at_us);
+}
+
+void session_rekey(struct session *session)
+{
+	crypto_key(session->key, session->device->secret);
+	free(TAKE(session->token));
+	session->failures = 0;
+	bool begun = session->state != SESSION_IDLE && session->state != SESSION_RESOLVING;
+	if (begun && !session->in_flight)
+		wake_at(session, loop_now(session->plane->loop));
 }
 
 void session_addresses_changed(struct session *session)

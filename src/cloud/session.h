@@ -129,6 +129,8 @@ int session_create(struct session **session, const struct session_setup *setup);
 void session_destroy(struct session *session);
 /* Begins at that time. */
 void session_start(struct session *session, int64_t at_us);
+/* The device's secret changed: a new login with it follows at once. */
+void session_rekey(struct session *session);
 /* The server's addresses came or changed. */
 void session_addresses_changed(struct session *session);
 /* Something was put into the queue. */

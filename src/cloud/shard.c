@@ -64,17 +64,25 @@ static void ended(struct coap_endpoint *endpoint)
 static coap_response_t on_response(coap_session_t *session, const coap_pdu_t *sent,
 	const coap_pdu_t *received, const coap_mid_t id)
 {
-	/* sent is NULL for a separate response, and for an ACK was chosen by its id alone. */
-	(void)sent;
 	(void)id;
 	struct coap_endpoint *endpoint = coap_session_get_app_data(session);
 	if (!endpoint)
 		return COAP_RESPONSE_OK;
 	struct cloud_response response;
 	pdu_read(received, &response);
-	if (response.token == endpoint->token)
+	/*
+	 * The library chose sent by the message id alone, stopped its retransmission, and takes the
+	 * true acknowledgement for a copy of this one.
+	 */
+	uint64_t token = endpoint->token;
+	bool spoofed = sent && token && response.token != token && pdu_token(sent) == token;
+	if (spoofed || response.token == token)
 		ended(endpoint);
-	bool known = endpoint->base.listener->response(endpoint->base.context, &response);
+	const struct endpoint_listener *listener = endpoint->base.listener;
+	void *context = endpoint->base.context;
+	bool known = listener->response(context, &response);
+	if (spoofed)
+		listener->failed(context, ENDPOINT_SPOOFED, token);
 	/* Only a confirmable message may be reset. */
 	return known || coap_pdu_get_type(received) != COAP_MESSAGE_CON ? COAP_RESPONSE_OK
 									: COAP_RESPONSE_FAIL;

@@ -158,7 +158,7 @@ static const struct field enos_fields[] = {
 		.max = 3600000,
 		.unit = "s",
 		.fallback = "10",
-		.help = "time over which the sessions of all devices begin" },
+		.help = "time over which the sessions of all devices begin, at most 10 ms for each" },
 	{ .key = "response_timeout",
 		FINER(struct conf_enos, response_timeout_ms),
 		.min = 100,

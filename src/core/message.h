@@ -197,7 +197,7 @@ const char *command_origin_name(enum command_origin origin);
 struct command {
 	uint32_t device;
 	enum command_origin origin;
-	uint64_t token; /* by which the origin knows its own; 0 for the cloud */
+	uint64_t token; /* by which the origin knows its own */
 	int64_t received_us; /* monotonic */
 	char *topic; /* behind /sys/{pk}/{dk}/: "thing/model/down_raw", "thing/service/..." */
 	bool raw; /* down_raw: the payload is the message */

@@ -63,7 +63,8 @@ static void forget_late_answers(struct bus *bus)
 {
 	list_for_each (link, &bus->devices) {
 		struct device *device = container_of(link, struct device, turn);
-		device->quiet_us = device->asked_us = 0;
+		device->quiet_us = 0;
+		device->owed = (struct owed){ .until_us = 0 };
 	}
 }
 

@@ -45,6 +45,13 @@ void device_refresh_due(struct device *device)
 	device->due_us = due_us;
 }
 
+int64_t device_free_us(const struct device *device, const struct request *request)
+{
+	bool blocked = owed_blocks(&device->owed, request, bus_now(device->bus));
+	bool later = blocked && device->owed.until_us > device->quiet_us;
+	return later ? device->owed.until_us : device->quiet_us;
+}
+
 static const struct task *find_task(const struct device *device, const char *name, int64_t *period)
 {
 	for (size_t i = 0; device->plan && i < device->plan->count; i++) {

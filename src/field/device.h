@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/message.h"
+#include "field/owed.h"
 #include "field/stats.h"
 #include "util/list.h"
 
@@ -47,8 +48,8 @@ struct device {
 	struct plan *plan, *next_plan; /* referenced; next_plan waits for the transaction's end */
 	struct task *tasks; /* of plan->polls */
 	int64_t due_us; /* when the earliest of tasks may begin, INT64_MAX none */
-	int64_t asked_us; /* what timed out last was sent then, and may yet be answered; 0 none */
 	int64_t quiet_us; /* nothing is asked of it before */
+	struct owed owed; /* what it may yet answer */
 	struct condition condition;
 	struct stats stats;
 };
@@ -62,6 +63,8 @@ void device_destroy(struct device *device);
 void device_change_plan(struct device *device, struct plan *plan);
 /* Called when a transaction of it ended: runs the plan that waited for that. */
 void device_settle(struct device *device);
+/* When the request may be asked of it, as far as answers go that it still owes; at least quiet_us. */
+int64_t device_free_us(const struct device *device, const struct request *request);
 /* To be called when a task's due time, tries or running changed. */
 void device_refresh_due(struct device *device);
 /* When the task may begin, as far as its own times go; INT64_MAX while it runs. */

@@ -37,7 +37,7 @@ static void change(struct device *device, enum health_state state)
 /* What failed while it was down says nothing of the polls themselves. */
 static void forgive_tasks(struct device *device, int64_t now)
 {
-	for (size_t i = 0; i < device->plan->count; i++) {
+	for (size_t i = 0; device->plan && i < device->plan->count; i++) {
 		struct task *task = &device->tasks[i];
 		if (!task->failed || task->running)
 			continue;

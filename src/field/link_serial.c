@@ -21,6 +21,7 @@ struct link_serial {
 	const struct conf_link *conf;
 	struct watch watch;
 	bool looked; /* for who holds the port, since it was last open */
+	char holder[64];
 };
 
 static struct link_serial *serial_of(struct link *link)
@@ -94,8 +95,14 @@ static int set_line(const struct link_serial *serial, int fd, char *why)
 
 static int set_rs485(const struct conf_link *conf, int fd, char *why)
 {
-	struct serial_rs485 mode = { .flags = SER_RS485_ENABLED | SER_RS485_RTS_ON_SEND };
-	if (!conf->rs485 || ioctl(fd, TIOCSRS485, &mode) == 0)
+	struct serial_rs485 mode = { .flags = 0 };
+	if (!conf->rs485)
+		return 0;
+	/* The delays that the device tree or an earlier program set stay as they are. */
+	ioctl(fd, TIOCGRS485, &mode);
+	mode.flags |= SER_RS485_ENABLED | SER_RS485_RTS_ON_SEND;
+	mode.flags &= ~(uint32_t)(SER_RS485_RTS_AFTER_SEND | SER_RS485_RX_DURING_TX);
+	if (ioctl(fd, TIOCSRS485, &mode) == 0)
 		return 0;
 	int error = errno;
 	snprintf(why, LINK_WHY_MAX,
@@ -107,12 +114,11 @@ static int set_rs485(const struct conf_link *conf, int fd, char *why)
 /* Looking through /proc takes milliseconds: once for each time that the port is found taken. */
 static void say_taken(struct link_serial *serial, char *why)
 {
-	char holder[64] = "";
 	if (!serial->looked)
-		holder_find(serial->conf->path, holder, sizeof(holder));
+		holder_find(serial->conf->path, serial->holder, sizeof(serial->holder));
 	serial->looked = true;
 	snprintf(why, LINK_WHY_MAX, "%s is in use by %s: one program only can have it",
-		serial->conf->path, holder[0] ? holder : "another program");
+		serial->conf->path, serial->holder[0] ? serial->holder : "another program");
 }
 
 /* Returns the descriptor of the locked port, or -errno. */

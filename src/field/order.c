@@ -60,10 +60,13 @@ static struct order *first_ready(const struct bus *bus, int64_t *next_us)
 	list_for_each (link, &bus->orders) {
 		struct order *order = order_of(link);
 		const struct device *device = find_device(bus, order->device);
-		if (!device || device->quiet_us <= now)
+		int64_t free_us = device && order->count
+			? device_free_us(device, order->requests[0])
+			: 0;
+		if (free_us <= now)
 			return order;
-		if (device->quiet_us < *next_us)
-			*next_us = device->quiet_us;
+		if (free_us < *next_us)
+			*next_us = free_us;
 	}
 	return NULL;
 }
@@ -109,11 +112,13 @@ bool order_begin(struct bus *bus, int64_t *next_us)
 		finish(bus);
 		return true;
 	}
-	if (device->quiet_us > bus_now(bus)) {
-		*next_us = device->quiet_us;
+	const struct request *request = running->order->requests[running->step];
+	int64_t free_us = device_free_us(device, request);
+	if (free_us > bus_now(bus)) {
+		*next_us = free_us;
 		return false;
 	}
-	transaction_begin_step(bus, device, running->order->requests[running->step]);
+	transaction_begin_step(bus, device, request);
 	return true;
 }
 

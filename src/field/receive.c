@@ -221,10 +221,12 @@ static size_t sift(struct bus *bus, const uint8_t *bytes, size_t size, bool sile
 		? container_of(bus->outstanding.next, struct transaction, link)
 		: NULL;
 	*wait = false;
-	if (!transaction || !transaction->frame || !transaction->sent_us || transaction->queued ||
-		!size)
+	if (!transaction || !transaction->sent_us || transaction->queued || !size)
 		return 0;
-	switch (echo_examine(bus, transaction, bytes, size, silent)) {
+	enum echo_finding finding = transaction->frame
+		? echo_examine(bus, transaction, bytes, size, silent)
+		: ECHO_PASS;
+	switch (finding) {
 	case ECHO_WAIT:
 		*wait = true;
 		if (transaction->echo == ECHO_AWAITED)

@@ -90,7 +90,8 @@ static int64_t pick(const struct device *device, int64_t now, enum rank rank)
 	int64_t best = -1;
 	for (uint32_t i = 0; i < device->plan->count; i++) {
 		const struct task *task = &device->tasks[i];
-		if (task_due_us(task) > now || is_held(device, i))
+		if (task_due_us(task) > now || is_held(device, i) ||
+			owed_blocks(&device->owed, request_of(device, i), now))
 			continue;
 		bool ranks = rank_of(&device->plan->polls[i]) == rank;
 		/* What timed out is asked again before all else: a late answer then is its own. */
@@ -103,14 +104,15 @@ static int64_t pick(const struct device *device, int64_t now, enum rank rank)
 }
 
 /* What a down device is asked: a read rather than a write, and a write only when it is due. */
-static int64_t pick_probe(const struct device *device, int64_t *when_us)
+static int64_t pick_probe(const struct device *device, int64_t now, int64_t *when_us)
 {
 	int64_t best = -1;
 	bool best_writes = true;
 	for (uint32_t i = 0; i < device->plan->count; i++) {
 		const struct task *task = &device->tasks[i];
 		bool writes = request_of(device, i)->wire.flags & (EB_WRITE | EB_NO_ANSWER);
-		if (task->due_us == INT64_MAX || task->running || (writes && !best_writes))
+		if (task->due_us == INT64_MAX || task->running || (writes && !best_writes) ||
+			owed_blocks(&device->owed, request_of(device, i), now))
 			continue;
 		if (best < 0 || (best_writes && !writes) ||
 			task_due_us(task) < task_due_us(&device->tasks[best])) {
@@ -128,18 +130,40 @@ static bool choose_probe(
 	const struct device *device, int64_t now, struct choice *choice, int64_t *next_us)
 {
 	int64_t when_us;
-	int64_t poll = device->outstanding ? -1 : pick_probe(device, &when_us);
-	if (poll < 0)
+	if (device->outstanding)
 		return false;
+	int64_t poll = pick_probe(device, now, &when_us);
+	if (poll < 0)
+		when_us = device->owed.until_us;
 	if (when_us < device->quiet_us)
 		when_us = device->quiet_us;
-	if (when_us > now) {
-		*next_us = when_us < *next_us ? when_us : *next_us;
+	if (poll < 0 || when_us > now) {
+		if (when_us > now && when_us < *next_us)
+			*next_us = when_us;
 		return false;
 	}
 	choice->poll = (uint32_t)poll;
 	choice->probe = true;
 	return true;
+}
+
+/* When the device may be asked next, where it is not to be asked now. */
+static int64_t next_us_of(const struct device *device, int64_t now)
+{
+	const struct bus *bus = device->bus;
+	int64_t next_us = INT64_MAX;
+	for (uint32_t i = 0; i < device->plan->count; i++) {
+		int64_t task_us = task_due_us(&device->tasks[i]);
+		if (task_us < device->owed.until_us &&
+			owed_blocks(&device->owed, request_of(device, i), now))
+			task_us = device->owed.until_us;
+		if (task_us <= now && is_held(device, i))
+			task_us = now + HOLD_US;
+		else if (task_us < INT64_MAX && is_slotted(bus, device->plan->polls[i].period_us))
+			task_us = next_slot(task_us);
+		next_us = task_us < next_us ? task_us : next_us;
+	}
+	return next_us < device->quiet_us ? device->quiet_us : next_us;
 }
 
 /* Fills in the choices of those ranks that have none yet. */
@@ -152,24 +176,16 @@ static void consider(
 			choice->device = device;
 		return;
 	}
-	int64_t when_us = device->due_us > device->quiet_us ? device->due_us : device->quiet_us;
-	if (device->due_us == INT64_MAX)
-		return;
-	if (when_us > now) {
-		if (is_slotted(device->bus, device->plan->polls[0].period_us))
-			when_us = next_slot(when_us);
-		*next_us = when_us < *next_us ? when_us : *next_us;
-		return;
-	}
-	bool chosen = false;
-	for (int rank = 0; rank < RANKS; rank++) {
+	bool ready = device->due_us <= now && device->quiet_us <= now, found = false;
+	for (int rank = 0; ready && rank < RANKS; rank++) {
 		int64_t poll = choices[rank].device ? -1 : pick(device, now, (enum rank)rank);
-		chosen |= poll >= 0;
+		found = found || choices[rank].device || poll >= 0;
 		if (poll >= 0)
 			choices[rank] = (struct choice){ .device = device, .poll = (uint32_t)poll };
 	}
-	if (!chosen && now + HOLD_US < *next_us)
-		*next_us = now + HOLD_US;
+	int64_t device_us = found ? INT64_MAX : next_us_of(device, now);
+	if (device_us < *next_us)
+		*next_us = device_us;
 }
 
 /* The highest rank that waits, but every fourth turn goes to the next lower one. */

@@ -185,19 +185,20 @@ static uint32_t silence_means(const struct bus *bus, const struct transaction *t
 	return bus->pending.size ? EB_SHORT : EB_TIMEOUT;
 }
 
-/* For as long again as the device had to answer, nothing is asked of it. */
-static void keep_quiet(struct bus *bus, struct transaction *transaction, int64_t until_us)
+/* Nothing is asked of the device before that, nor for longer what could be mistaken. */
+static void keep_quiet(struct bus *bus, struct transaction *transaction)
 {
 	struct device *device = transaction->device;
 	bool tagged = bus_matches_tags(bus);
-	int64_t late_us = tagged ? bus_now(bus) + LATE_TAGGED_US : until_us;
+	int64_t timeout_us = timeout_of(bus, transaction->request);
+	int64_t until_us = bus->sent_us + 2 * timeout_us;
+	if (!tagged && device->quiet_us < until_us)
+		device->quiet_us = until_us;
+	if (!tagged)
+		owed_note(&device->owed, transaction->request, transaction->sent_us, timeout_us);
+	int64_t late_us = tagged ? bus_now(bus) + LATE_TAGGED_US : device->owed.until_us;
 	if (bus->late_until_us < late_us)
 		bus->late_until_us = late_us;
-	if (tagged)
-		return;
-	if (device->quiet_us < until_us)
-		device->quiet_us = until_us;
-	device->asked_us = transaction->sent_us;
 }
 
 static void expire(struct bus *bus, struct transaction *transaction)
@@ -216,7 +217,7 @@ static void expire(struct bus *bus, struct transaction *transaction)
 	}
 	bool answering = transaction->answering || transaction->echo == ECHO_HELD;
 	struct ending ending = { .error = silence_means(bus, transaction) };
-	keep_quiet(bus, transaction, bus->sent_us + 2 * timeout_of(bus, transaction->request));
+	keep_quiet(bus, transaction);
 	bus_trace(bus, TRACE_FAILED, transaction->device, ending.error, NULL, 0);
 	transaction_end(bus, transaction, &ending);
 	bool cut = bus->pending.size && bus_now(bus) - bus->received_us > CUT_TAGGED_US;
@@ -250,32 +251,10 @@ void transaction_fail(struct bus *bus, struct transaction *transaction, const st
 	/* An exception, and a gateway's word that its unit is silent, are answers: none will follow. */
 	bool answered = ending->error == EB_EXCEPTION || ending->error == EB_TIMEOUT;
 	if (!answered)
-		keep_quiet(bus, transaction, bus->sent_us + timeout_of(bus, transaction->request));
+		keep_quiet(bus, transaction);
 	transaction_end(bus, transaction, ending);
 	if (!answered && !bus_matches_tags(bus))
 		bus_drain(bus);
-}
-
-/*
- * An answer after a time-out may be the one to the request that timed out.  Where it came sooner or
- * later than this device's answers do, the second one may yet come, as long after it as we asked
- * twice; nothing else is asked meanwhile.
- */
-static void mistrust(struct bus *bus, struct transaction *transaction, uint32_t took_us)
-{
-	struct device *device = transaction->device;
-	if (!device->asked_us)
-		return;
-	int64_t between_us = transaction->sent_us - device->asked_us;
-	int64_t most_us = 4 * (int64_t)timeout_of(bus, transaction->request);
-	uint32_t usual_us = device->condition.took_us;
-	device->asked_us = 0;
-	if (usual_us && took_us >= usual_us / 2 && took_us / 2 <= usual_us)
-		return;
-	int64_t quiet_us = bus->received_us + (between_us < most_us ? between_us : most_us);
-	quiet_us += transaction->timeout_us / 4;
-	if (device->quiet_us < quiet_us)
-		device->quiet_us = quiet_us;
 }
 
 static void answered(struct bus *bus, struct transaction *transaction)
@@ -294,7 +273,8 @@ static void answered(struct bus *bus, struct transaction *transaction)
 	took_us = took_us > 0 ? took_us : 1;
 	stats_answer(&device->stats, round_us, wall_ms);
 	stats_answer(&bus->stats, round_us, wall_ms);
-	mistrust(bus, transaction, (uint32_t)took_us);
+	owed_answered(&device->owed, transaction->request, transaction->sent_us,
+		timeout_of(bus, transaction->request));
 	bus->unknown_noise = 0;
 	bus->reopen_ms = 0;
 	health_good(device, (uint32_t)took_us);

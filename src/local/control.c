@@ -2,6 +2,7 @@
 #include "local/control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -42,14 +43,22 @@ struct control {
 	ino_t inode;
 	struct watch listening;
 	struct timer pause; /* no descriptors left: nobody is let in for a while */
+	int spare; /* given up for a client where no descriptors are left; -1 */
 	struct client clients[CLIENTS_MAX];
 };
+
+static int open_spare(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
 
 static void drop(struct client *client)
 {
 	loop_remove(client->control->setup.loop, &client->watch);
 	loop_disarm(client->control->setup.loop, &client->idle);
 	close(client->watch.fd);
+	if (client->control->spare < 0)
+		client->control->spare = open_spare();
 	buffer_finish(&client->in);
 	buffer_finish(&client->out);
 	client->used = false;
@@ -238,6 +247,17 @@ static void pause_expired(struct timer *timer, int64_t now_us)
 	loop_change(control->setup.loop, &control->listening, EPOLLIN);
 }
 
+/* A daemon that has run out of descriptors is one that somebody wants to ask why. */
+static int let_in(struct control *control)
+{
+	int fd = accept4(control->listening.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0 || (errno != EMFILE && errno != ENFILE) || control->spare < 0)
+		return fd;
+	close(control->spare);
+	control->spare = -1;
+	return accept4(control->listening.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
 static void somebody_comes(struct watch *watch, uint32_t events)
 {
 	struct control *control = container_of(watch, struct control, listening);
@@ -247,7 +267,7 @@ static void somebody_comes(struct watch *watch, uint32_t events)
 		loop_change(control->setup.loop, &control->listening, 0);
 		return;
 	}
-	int fd = accept4(control->listening.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = let_in(control);
 	if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
 		loop_change(control->setup.loop, &control->listening, 0);
 		loop_arm(control->setup.loop, &control->pause,
@@ -344,6 +364,7 @@ int control_create(struct control **result, const struct control_setup *setup)
 		free(control);
 		return error;
 	}
+	control->spare = open_spare();
 	*result = control;
 	return 0;
 }
@@ -359,6 +380,8 @@ void control_destroy(struct control *control)
 	loop_disarm(control->setup.loop, &control->pause);
 	loop_remove(control->setup.loop, &control->listening);
 	close(control->listening.fd);
+	if (control->spare >= 0)
+		close(control->spare);
 	struct stat now;
 	if (lstat(control->path, &now) == 0 && now.st_dev == control->device &&
 		now.st_ino == control->inode)

@@ -155,37 +155,68 @@ void json_put_integer(struct buffer *text, int64_t integer)
 	buffer_put(text, at, (size_t)(end - at));
 }
 
-/* Values with few decimals, which is nearly all of them: exact by the division's rounding. */
+/* From here on and below 10^15 the steps of put_common_real() stay within 64 bits. */
+#define COMMON_REAL_MIN 0x1p-7
+#define COMMON_REAL_MAX 1e15
+
+/*
+ * The shortest text that reads back equal, by exact integers (Steele and White's free-format algorithm).
+ * All is counted in halves of the real's last binary place: a text may be off by less than 1.  By just 1
+ * it never is: a text that is has one decimal more than the real itself.  Powers of two have a narrower
+ * margin below them, but in this range all end after seven decimals.
+ */
+static void put_common_real(struct buffer *text, double real)
+{
+	int exponent;
+	uint64_t places = (uint64_t)ldexp(frexp(fabs(real), &exponent), DBL_MANT_DIG);
+	int shift = DBL_MANT_DIG - exponent + 1;
+	uint64_t one = UINT64_C(1) << shift, rest = (places << 1) & (one - 1);
+	uint64_t margin = 1;
+	char decimals[20] = ".0";
+	size_t count = 1;
+	if (real < 0)
+		buffer_put_byte(text, '-');
+	json_put_integer(text, (int64_t)((places << 1) >> shift));
+	for (bool ends = rest == 0; !ends; count++) {
+		rest *= 10;
+		margin *= 10;
+		uint64_t digit = rest >> shift;
+		rest &= one - 1;
+		bool below = rest < margin, above = one - rest < margin;
+		ends = below || above;
+		/* Where both are near enough it is the nearer one, of equals the even one. */
+		bool up = below && above ? rest + (digit & 1) > one / 2 : above;
+		decimals[count] = (char)('0' + digit + up);
+	}
+	buffer_put(text, decimals, count == 1 ? 2 : count);
+}
+
+/* Values below that with six decimals at most: exact by the division's rounding. */
 static bool put_short_real(struct buffer *text, double real)
 {
-	static const double scales[] = { 1, 10, 100, 1000, 10000 };
-	for (size_t i = 0; i < sizeof(scales) / sizeof(*scales); i++) {
-		double scaled = real * scales[i];
-		if (fabs(scaled) > 1e11)
-			return false;
-		double whole = nearbyint(scaled);
-		if (whole / scales[i] != real)
-			continue;
-		int64_t integer = (int64_t)whole, scale = (int64_t)scales[i];
-		if (real < 0 || (real == 0 && signbit(real)))
-			buffer_put_byte(text, '-');
-		integer = integer < 0 ? -integer : integer;
-		json_put_integer(text, integer / scale);
-		char decimals[8] = ".";
-		int64_t rest = integer % scale;
-		for (size_t d = i; d > 0; d--) {
-			decimals[d] = (char)('0' + rest % 10);
-			rest /= 10;
-		}
-		buffer_put(text, i ? decimals : ".0", i ? i + 1 : 2);
-		return true;
-	}
-	return false;
+	double scaled = nearbyint(real * 1e6);
+	if (scaled / 1e6 != real || (real != 0 && fabs(real) < 1e-4))
+		return false;
+	char decimals[8] = ".";
+	int64_t rest = (int64_t)fabs(scaled);
+	size_t count = 7;
+	for (size_t i = 6; i > 0; i--, rest /= 10)
+		decimals[i] = (char)('0' + rest % 10);
+	while (count > 2 && decimals[count - 1] == '0')
+		count--;
+	buffer_put_text(text, signbit(real) ? "-0" : "0");
+	buffer_put(text, decimals, count);
+	return true;
 }
 
 void json_put_real(struct buffer *text, double real)
 {
-	if (put_short_real(text, real))
+	double size = fabs(real);
+	if (size >= COMMON_REAL_MIN && size < COMMON_REAL_MAX) {
+		put_common_real(text, real);
+		return;
+	}
+	if (size < COMMON_REAL_MIN && put_short_real(text, real))
 		return;
 	char digits[40];
 	/* Below DBL_MIN the bits get fewer, and with them the digits. */

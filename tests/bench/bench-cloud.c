@@ -60,6 +60,13 @@ static void put(uint32_t device)
 static void hear_command(void *context, struct command *command)
 {
 	struct reply *reply = reply_create(command, 200);
+	if (!command->raw) {
+		buffer_put_text(&reply->payload, "{\"id\":");
+		json_put_text(&reply->payload, command->id ? command->id : "");
+		buffer_put_text(&reply->payload, ",\"code\":200,\"data\":{}}");
+	} else {
+		buffer_put_byte(&reply->payload, 0);
+	}
 	cloud_reply(run.cloud, reply);
 	command_destroy(command);
 }
@@ -147,7 +154,8 @@ static void configure(char **arguments)
 		.start_spread_ms = 2000,
 		.response_timeout_ms = 30000,
 		.retry_min_ms = 1000,
-		.retry_max_ms = 60000 };
+		.retry_max_ms = 60000,
+		.command_repeat_s = 60 };
 	conf->device_count = (uint32_t)atoi(arguments[3]);
 	conf->devices = must_array(conf->device_count, sizeof(*conf->devices));
 	for (uint32_t i = 0; i < conf->device_count; i++) {

@@ -190,10 +190,10 @@ static void step_reply(struct session *session)
 
 static void step_failure(uint8_t what)
 {
-	enum endpoint_failure failure = what & 3;
-	if (failure != ENDPOINT_UNREACHABLE && !(what & 4))
+	enum endpoint_failure failure = what % (ENDPOINT_SPOOFED + 1);
+	if (failure != ENDPOINT_UNREACHABLE && !(what & 8))
 		in_flight = false;
-	endpoint.listener->failed(endpoint.context, failure, what & 4 ? 1 : sent_token);
+	endpoint.listener->failed(endpoint.context, failure, what & 8 ? 1 : sent_token);
 }
 
 static void run_step(

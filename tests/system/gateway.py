@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A gateway for a test: the real daemon, both simulators and a broker, in a directory of its own."""
+import ctypes
 import glob
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -43,16 +45,40 @@ def wait_until(what, condition):
     raise AssertionError("waited in vain: " + what)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def first_ephemeral():
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        return int(file.read().split()[0])
 
 
-def free_udp_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+class Port:
+    """
+    A port that stays free for one server of this test while that is down: it is none that the system
+    gives to clients, and its namesake in the other protocol is held against other tests.
+    """
+
+    def __init__(self, kind):
+        other = socket.SOCK_DGRAM if kind == socket.SOCK_STREAM else socket.SOCK_STREAM
+        while True:
+            self.number = random.randrange(10000, first_ephemeral())
+            self.held = socket.socket(socket.AF_INET, other)
+            try:
+                self.held.bind(("127.0.0.1", self.number))
+                with socket.socket(socket.AF_INET, kind) as probe:
+                    probe.bind(("127.0.0.1", self.number))
+                return
+            except OSError:
+                self.held.close()
+
+    def close(self):
+        self.held.close()
+
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def die_with_the_test():
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class Process:
@@ -62,6 +88,7 @@ class Process:
         self.log_path = os.path.join(folder, name + ".log")
         with open(self.log_path, "ab") as log:
             self.child = subprocess.Popen(command, stdout=log, stderr=log,
+                                          preexec_fn=die_with_the_test,
                                           env={**os.environ, **(environment or {})})
 
     def log(self):
@@ -69,17 +96,24 @@ class Process:
             return file.read()
 
     def stop(self, how=signal.SIGTERM):
-        """Its exit status; a sanitizer's report makes it another than 0."""
+        """Its exit status; a sanitizer's report, or that it did not end, makes it another than 0."""
         if self.child.poll() is None:
             self.child.send_signal(how)
-        return self.child.wait(GUARD)
+        try:
+            return self.child.wait(GUARD)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            return self.child.wait()
 
 
 class CloudSim:
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, transcript=True):
         self.folder = folder
+        if transcript:
+            options += ("--transcript", os.path.join(folder, "cloud.jsonl"))
         self.socket = os.path.join(folder, "cloud.sock")
-        self.port = free_udp_port()
+        self.held = Port(socket.SOCK_DGRAM)
+        self.port = self.held.number
         self.options = options
         self.start()
 
@@ -89,8 +123,7 @@ class CloudSim:
             os.unlink(ready)
         self.process = Process(self.folder, "cloud", [
             PROGRAMS + "/enos-cloud-sim", "--listen", "127.0.0.1:%d" % self.port, "--port-file", ready,
-            "--secret-rule", "pk=secret-", "--control-socket", self.socket,
-            "--transcript", os.path.join(self.folder, "cloud.jsonl"), *self.options])
+            "--secret-rule", "pk=secret-", "--control-socket", self.socket, *self.options])
         wait_until("the cloud simulator listens", lambda: os.path.exists(ready))
 
     def ask(self, *command):
@@ -106,20 +139,35 @@ class CloudSim:
     def wait_reading(self, device, point, *more):
         return self.ask("wait-reading", "pk/" + device, point, *more, "--new", "--timeout", str(GUARD))
 
-    def command(self, device, topic, *payload):
-        """Gives the command and waits for its result."""
-        number = self.ask("command", "pk/" + device, topic, *payload)
-        number = number["id"] if isinstance(number, dict) else number
+    def queue(self, device, topic, *payload):
+        """Gives the command; its number."""
+        return self.ask("command", "pk/" + device, topic, *payload)
+
+    def wait(self, number):
         return self.ask("wait", str(number), "--timeout", str(GUARD))
 
+    def command(self, device, topic, *payload):
+        """Gives the command and waits for its result."""
+        return self.wait(self.queue(device, topic, *payload))
+
+    def events(self, kind=None):
+        """The transcript so far."""
+        self.stats()  # any command writes it out
+        with open(os.path.join(self.folder, "cloud.jsonl"), encoding="utf-8") as file:
+            events = [json.loads(row) for row in file]
+        return [event for event in events if kind in (None, event["event"])]
+
     def stop(self):
-        return self.process.stop()
+        status = self.process.stop()
+        self.held.close()
+        return status
 
 
 class Broker:
     def __init__(self, folder):
         self.folder = folder
-        self.port = free_port()
+        self.held = Port(socket.SOCK_STREAM)
+        self.port = self.held.number
         self.start()
 
     def start(self):
@@ -145,7 +193,9 @@ class Broker:
         return [(row[0], json.loads(row[1])) for row in rows]
 
     def stop(self):
-        return self.process.stop()
+        status = self.process.stop()
+        self.held.close()
+        return status
 
 
 class Gateway:
@@ -200,8 +250,8 @@ class Gateway:
         self.process = Process(self.folder, "bridge",
                                [PROGRAMS + self.program, "-f", "-c", self.path("bridge.conf")],
                                self.environment)
-        wait_until("the control socket is there", lambda: os.path.exists(self.path("control")) or
-                   self.process.child.poll() is not None)
+        wait_until("the daemon answers", lambda: self.process.child.poll() is not None or
+                   self.tool("status").returncode == 0)
         if self.process.child.poll() is not None:
             raise AssertionError("the daemon ended:\n" + self.process.log())
 
@@ -219,15 +269,36 @@ class Gateway:
         return self.process.stop(how)
 
 
+class Offline(Gateway):
+    """A configuration to check, and nothing that runs."""
+
+    def __init__(self):
+        super().__init__(tempfile.mkdtemp(prefix="enos-bridge-system-"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.folder)
+
+
 class Site:
     """All of it, for one test: `with Site() as site:`."""
 
     def __init__(self, *cloud_options, field=None, broker=True):
         self.folder = tempfile.mkdtemp(prefix="enos-bridge-system-")
-        self.field = FieldSim(*(field or ["--tcp", "127.0.0.1:0", "--name", "net", "--units", "1-3"]))
+        self.ports = []
+        field = field or ["--tcp", "127.0.0.1:PORT", "--name", "net", "--units", "1-3"]
+        self.field = FieldSim(*map(self.fill_in, field))
         self.cloud = CloudSim(self.folder, *cloud_options)
         self.broker = Broker(self.folder) if broker else None
         self.gateway = Gateway(self.folder)
+
+    def fill_in(self, argument):
+        if "PORT" not in argument:
+            return argument
+        self.ports.append(Port(socket.SOCK_STREAM))
+        return argument.replace("PORT", str(self.ports[-1].number))
 
     def tcp_bus(self, name="net", line="net", more="timeout_ms = 300;"):
         self.gateway.bus(name, 'type = "tcp"; host = "127.0.0.1"; port = %d; reopen_max_ms = 2000;'
@@ -237,11 +308,15 @@ class Site:
         self.gateway.bus(name, 'type = "serial"; path = "%s"; baud = %d; reopen_max_ms = 2000; %s'
                          % (self.field.path(path), baud, link), more)
 
-    def start(self, enos=""):
-        self.gateway.write('host = "127.0.0.1"; port = %d; command_poll = 1; lifetime = 60; '
-                           'start_spread = 0; retry_max = 4; response_timeout = 20; %s'
-                           % (self.cloud.port, enos),
-                           self.broker and 'host = "127.0.0.1"; port = %d;' % self.broker.port)
+    def write(self, mqtt_host="127.0.0.1", **enos):
+        """The configuration; of the group enos, what is given and else what suits tests."""
+        enos = {"host": "127.0.0.1", "port": self.cloud.port, "command_poll": 1, "lifetime": 60,
+                "start_spread": 0, "retry_max": 4, "response_timeout": 20, **enos}
+        self.gateway.write(" ".join("%s = %s;" % (key, json.dumps(enos[key])) for key in enos),
+                           self.broker and 'host = "%s"; port = %d;' % (mqtt_host, self.broker.port))
+
+    def start(self, **settings):
+        self.write(**settings)
         self.gateway.start()
 
     def __enter__(self):
@@ -260,6 +335,8 @@ class Site:
             if kind or any(statuses.values()):
                 print(self.gateway.process.log() if self.gateway.process else "not started")
                 print(self.cloud.process.log())
+            for port in self.ports:
+                port.close()
             shutil.rmtree(self.folder)
         if not kind and any(statuses.values()):
             raise AssertionError("exit statuses: %s" % statuses)

@@ -177,7 +177,14 @@ static ssize_t rig_write(struct link *link, const void *bytes, size_t size)
 	struct rig *rig = rig_of(link);
 	if (rig->write_error)
 		return -rig->write_error;
-	hear(rig, bytes, size);
+	if (rig->takes) {
+		size = size < rig->takes ? size : rig->takes;
+		buffer_put(&rig->taken, bytes, size);
+	} else if (rig->setup.plugin) {
+		rig->hear_raw(rig, bytes, size);
+	} else {
+		hear(rig, bytes, size);
+	}
 	return (ssize_t)size;
 }
 
@@ -220,6 +227,11 @@ static const struct link_ops rig_ops = {
 	.explain = rig_explain,
 };
 
+void rig_take(struct rig *rig)
+{
+	rig->link.events->writable(rig->link.owner);
+}
+
 void rig_lose(struct rig *rig, int error)
 {
 	rig->read_error = error;
@@ -234,7 +246,7 @@ static void set_conf(struct rig *rig)
 	const struct rig_setup *setup = &rig->setup;
 	struct conf_bus *bus = must_alloc(sizeof(*bus));
 	bus->name = must_strdup("bus");
-	bus->plugin = &eb_plugin;
+	bus->plugin = setup->plugin ? setup->plugin : &eb_plugin;
 	bus->link.type = setup->baud ? CONF_LINK_SERIAL : CONF_LINK_TCP;
 	bus->link.baud = setup->baud;
 	bus->link.echo = setup->echo;
@@ -346,6 +358,7 @@ void rig_destroy(struct rig *rig)
 	loop_destroy(rig->loop);
 	log_set_sink(NULL, NULL);
 	buffer_finish(&rig->log);
+	buffer_finish(&rig->taken);
 	free(rig);
 }
 
@@ -353,11 +366,15 @@ void rig_destroy(struct rig *rig)
 
 static void put_request(struct buffer *map, const struct rig_poll *poll, bool as_poll)
 {
-	value_put_map(map, (poll->write ? 3 : 3) + (as_poll ? 3 : 0));
+	value_put_map(map, (poll->text ? 1 : 3) + (as_poll ? 3 : 0));
 	if (as_poll) {
 		value_pair_text(map, "name", poll->name ? poll->name : "live");
 		value_pair_real(map, "period", poll->period);
 		value_pair_text(map, "priority", poll->urgent ? "high" : "normal");
+	}
+	if (poll->text) {
+		value_pair_text(map, poll->write ? "write" : "read", poll->text);
+		return;
 	}
 	value_pair_text(map, poll->write ? "write" : "read", "holding_registers");
 	value_pair_integer(map, "address", poll->address);
@@ -390,8 +407,8 @@ struct plan *rig_plan(struct rig *rig, uint32_t device, const struct rig_poll *p
 		OWNED_BUFFER map = BUFFER_EMPTY;
 		struct problems problems = PROBLEMS_NONE;
 		put_request(&map, &polls[i], true);
-		poll_init(&plan->polls[i], &eb_plugin, rig->plan_state, &address, map.data,
-			map.size, SETTINGS_SCRIPT, (struct place){ "rig", 0 }, &problems);
+		poll_init(&plan->polls[i], rig->conf.buses[0].plugin, rig->plan_state, &address,
+			map.data, map.size, SETTINGS_SCRIPT, (struct place){ "rig", 0 }, &problems);
 		check_problems(&problems);
 	}
 	return plan;
@@ -416,8 +433,8 @@ struct request *rig_request(struct rig *rig, uint32_t device, const struct rig_p
 	struct eb_address address = address_of(device);
 	struct request *request = NULL;
 	put_request(&map, poll, false);
-	request_create(&request, &eb_plugin, rig->plan_state, &address, map.data, map.size,
-		SETTINGS_SCRIPT, (struct place){ "rig", 0 }, &problems);
+	request_create(&request, rig->conf.buses[0].plugin, rig->plan_state, &address, map.data,
+		map.size, SETTINGS_SCRIPT, (struct place){ "rig", 0 }, &problems);
 	check_problems(&problems);
 	return request;
 }
@@ -437,9 +454,9 @@ void rig_order(struct rig *rig, uint32_t device, int64_t within_us, const struct
 static void take_reading(struct rig *rig, const struct reading *reading)
 {
 	const uint8_t *pdu = reading->plan->polls[reading->poll].request->wire.data;
-	uint16_t address = get16(pdu + 1);
-	bool right = reading->size == 2u * get16(pdu + 3);
-	for (uint32_t i = 0; i + 1 < reading->size; i += 2)
+	uint16_t address = rig->setup.plugin ? 0 : get16(pdu + 1);
+	bool right = rig->setup.plugin || reading->size == 2u * get16(pdu + 3);
+	for (uint32_t i = 0; !rig->setup.plugin && i + 1 < reading->size; i += 2)
 		right = right && reading->bytes[i] == reading->device + 1 &&
 			reading->bytes[i + 1] == (uint8_t)(address + i / 2);
 	rig->readings++;

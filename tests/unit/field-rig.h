@@ -51,6 +51,7 @@ struct rig_setup {
 	const char *framing; /* NULL: as the link has it */
 	uint32_t timeout_ms, retries, in_flight;
 	bool listen;
+	const struct eb_plugin *plugin; /* NULL: modbus */
 };
 
 struct rig {
@@ -71,13 +72,17 @@ struct rig {
 	struct list chunks; /* struct chunk, by time */
 	struct unit units[RIG_UNITS];
 	int open_result, read_error, write_error;
-	bool open, echoes, lazy; /* lazy: takes one byte of a write at a time */
+	bool open, echoes;
+	size_t takes; /* most bytes taken of a write, the rest when rig_take() is called; 0: all */
+	struct buffer taken;
 	uint32_t opens, closes;
 	int64_t line_end_us; /* the last bit on the line so far */
 	int64_t least_gap_us; /* the shortest silence before a request so far */
 	/* NULL: the unit answers.  Else it decides, with rig_say() and rig_answer(). */
 	void (*behave)(struct rig *rig, const struct heard_request *request);
 	void *context;
+	/* With a plugin of the test's own: what was written, whole frames or not. */
+	void (*hear_raw)(struct rig *rig, const char *bytes, size_t size);
 
 	/* what came out */
 	uint32_t readings, wrong, outcomes, healths, changes;
@@ -99,6 +104,7 @@ struct rig_poll {
 	double period;
 	uint16_t address, count;
 	bool urgent, write; /* write: value 7 to the address */
+	const char *text; /* read = text, with a plugin of the test's own */
 };
 struct plan *rig_plan(struct rig *rig, uint32_t device, const struct rig_poll *polls, size_t count);
 void rig_run_plan(struct rig *rig, uint32_t device, const struct rig_poll *polls, size_t count);
@@ -111,6 +117,8 @@ void rig_order(struct rig *rig, uint32_t device, int64_t within_us, const struct
 /* Moves the clock by so much, and takes what comes out. */
 void rig_run(struct rig *rig, int64_t us);
 void rig_collect(struct rig *rig);
+/* Takes of what waits to be written. */
+void rig_take(struct rig *rig);
 /* Bytes on the line, the first at at_us where the line is paced, all at once else. */
 void rig_say(struct rig *rig, int64_t at_us, const void *bytes, size_t size);
 /* The right answer to the request into frame; returns its size. */

@@ -168,6 +168,28 @@ static void test_gap_after_bytes_nobody_asked_for(void **state)
 	rig_destroy(rig);
 }
 
+/* The time-out is for the unit to begin; what the wire takes for the answer comes on top. */
+static void test_long_answer_on_a_slow_line(void **state)
+{
+	static const enum conf_answer echoes[] = { ANSWER_AUTO, ANSWER_NO };
+	for (size_t i = 0; i < 2; i++) {
+		struct rig *rig = rig_create(&(struct rig_setup){ .devices = 1,
+			.baud = 1200,
+			.paced = true,
+			.echo = echoes[i],
+			.timeout_ms = 300 });
+		struct fault fault = { .times = UINT32_MAX, .drip_us = 8333 };
+		rig->context = &fault;
+		rig->behave = misbehave;
+		rig_run_plan(rig, 0, &(struct rig_poll){ .count = 125 }, 1);
+		rig_run(rig, 100 * USEC_PER_SEC);
+		assert_int_equal(0, rig->bus->stats.errors[EB_TIMEOUT]);
+		assert_true(rig->readings > 35);
+		assert_int_equal(0, rig->wrong);
+		rig_destroy(rig);
+	}
+}
+
 /* Requests and answers of another master, of which we declare one. */
 static void test_listening(void **state)
 {
@@ -323,6 +345,7 @@ int main(void)
 		cmocka_unit_test(test_unit_is_left_alone_after_a_timeout),
 		cmocka_unit_test(test_line_that_is_never_silent),
 		cmocka_unit_test(test_gap_after_bytes_nobody_asked_for),
+		cmocka_unit_test(test_long_answer_on_a_slow_line),
 		cmocka_unit_test(test_listening),
 		cmocka_unit_test(test_tcp_several_in_flight),
 		cmocka_unit_test(test_tcp_late_answers_are_dropped),

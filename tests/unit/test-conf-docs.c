@@ -215,7 +215,7 @@ static void examples_are_accepted(void **state)
 	const struct eb_plugin *const plugins[] = { &modbus, NULL };
 	modbus.name = "modbus";
 	fixture->defaults.builtin = plugins;
-	fixture_write(fixture, "scripts/sdm630.lua", 0644, "return {}");
+	fixture_write(fixture, "scripts/eastron-sdm630.lua", 0644, "return {}");
 	check_example(fixture, "etc/devices.d/README", "buses = (", HEAD);
 	check_example(
 		fixture, "docs/configuration.md", "gateway = { name = \"gw-1\"; };\nenos", "");

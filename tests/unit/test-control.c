@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -342,6 +343,32 @@ static void lets_only_so_many_in(void **state)
 	settle(fixture);
 }
 
+/* Who runs out of descriptors must still be able to say so. */
+static void answers_without_descriptors(void **state)
+{
+	struct fixture *fixture = *state;
+	int fds[2];
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	strcpy(address.sun_path, fixture->path);
+	for (int i = 0; i < 2; i++)
+		fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	struct rlimit before, none;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = (rlim_t)fds[1] + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(connect(fds[i], (struct sockaddr *)&address, sizeof(address)), 0);
+		say(fixture, fds[i], "{\"command\":\"status\"}\n");
+		assert_string_equal(hear(fds[i]), "{\"ok\":true,\"result\":{}}\n");
+		shutdown(fds[i], SHUT_RDWR);
+		settle(fixture);
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* A thousand requests at once must not hold the others up. */
 static void takes_turns(void **state)
 {
@@ -461,6 +488,7 @@ int main(void)
 		TEST(holds_one_answer_for_a_slow_reader),
 		TEST(refuses_an_answer_that_is_too_long),
 		TEST(lets_only_so_many_in),
+		TEST(answers_without_descriptors),
 		TEST(takes_turns),
 		TEST(has_a_narrow_mode),
 		TEST(replaces_a_dead_socket_only),

@@ -139,7 +139,8 @@ static void silent_register(struct rig *rig, const struct heard_request *request
 static void test_silent_register_does_not_take_the_device_down(void **state)
 {
 	struct rig *rig = rig_create(&ten_units);
-	struct rig_poll polls[] = { { .name = "good", .period = 1, .count = 5 },
+	/* Their answers cannot be mistaken for each other: so the one does not wait for the other's. */
+	struct rig_poll polls[] = { { .name = "good", .period = 1, .count = 6 },
 		{ .name = "bad", .period = 1, .count = 5, .address = 66 } };
 	rig->behave = silent_register;
 	rig_run_plan(rig, 0, polls, 2);

@@ -65,6 +65,14 @@ static void test_reals(void **state)
 		{ -0.5, "-0.5" },
 		{ 1e-5, "1e-05" },
 		{ 0.0001, "0.0001" },
+		{ 0.001, "0.001" },
+		{ -0.000125, "-0.000125" },
+		{ (double)230.1f, "230.10000610351562" },
+		{ 0x1p-7, "0.0078125" },
+		{ 562949953421312.25, "562949953421312.2" },
+		{ 562949953421313.75, "562949953421313.8" },
+		{ 999999999999999.9, "999999999999999.9" },
+		{ 1e15, "1e+15" },
 		{ 1e22, "1e+22" },
 		{ 1e11, "100000000000.0" },
 		{ 1e11 + 1, "100000000001.0" },
@@ -90,6 +98,50 @@ static uint64_t random_bits(void)
 	seed ^= seed >> 7;
 	seed ^= seed << 17;
 	return seed;
+}
+
+/* The same digits as the search finds that tries one precision after the other. */
+static void check_plain_real(struct buffer *text, double real)
+{
+	char expected[48];
+	int precision = 1;
+	do {
+		snprintf(expected, sizeof(expected), "%.*g", precision, real);
+	} while (strtod(expected, NULL) != real && ++precision <= 17);
+	if (strchr(expected, 'e'))
+		snprintf(expected, sizeof(expected), "%.0f", real);
+	if (!strchr(expected, '.'))
+		strcat(expected, ".0");
+	assert_string_equal(real_text(text, real), expected);
+}
+
+/* What devices send as 32 bits, and the range in which texts are made without the C library. */
+static void test_common_reals(void **state)
+{
+	OWNED_BUFFER text = BUFFER_EMPTY;
+	for (int i = 0; i < 50000; i++) {
+		uint64_t bits = random_bits();
+		int exponent = (int)(bits % 55) - 6;
+		uint64_t mantissa = bits >> 11 >> bits / 64 % 53;
+		double real = ldexp(0.5 + ldexp((double)mantissa, -54), exponent);
+		if (real >= 1e15 || real < 0x1p-7)
+			continue;
+		check_plain_real(&text, real);
+		check_plain_real(&text, (double)(float)real);
+		check_plain_real(&text, (double)(float)((double)(bits >> 44) / 1000 + 0.5));
+	}
+	/* Beside the ends of the range and powers of two; texts that two digits are equally near to. */
+	for (double power = 0x1p-7; power < 0x1p50; power *= 2) {
+		check_plain_real(&text, power);
+		check_plain_real(&text, nextafter(power, INFINITY));
+		if (power > 0x1p-7)
+			check_plain_real(&text, nextafter(power, 0));
+	}
+	check_plain_real(&text, nextafter(1e15, 0));
+	for (int i = 0; i < 1000; i++)
+		check_plain_real(&text, 0x1p49 + (double)(random_bits() >> 20) + 0.125 * (i % 8));
+	check_real(&text, nextafter(0x1p-7, 0));
+	check_real(&text, 1e15);
 }
 
 /* Any bits; few decimals, as measurements have them; neighbours of those; subnormals. */
@@ -236,6 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reals),
 		cmocka_unit_test(test_random_reals),
+		cmocka_unit_test(test_common_reals),
 		cmocka_unit_test(test_integers),
 		cmocka_unit_test(test_not_in_json),
 		cmocka_unit_test(test_strings),

@@ -240,6 +240,23 @@ static void test_order_to_a_down_device_goes_at_once(void **state)
 	rig_destroy(rig);
 }
 
+static void test_device_without_a_plan(void **state)
+{
+	struct rig *rig = rig_create(&two_units);
+	rig->units[1].dead = true;
+	for (int i = 0; i < 4; i++) {
+		rig_order(rig, 0, 3 * USEC_PER_SEC, &steps[1], 1);
+		rig_run(rig, 2 * USEC_PER_SEC);
+	}
+	assert_int_equal(HEALTH_DOWN, rig->health[0]);
+	rig->units[1].dead = false;
+	rig_order(rig, 0, 3 * USEC_PER_SEC, &steps[1], 1);
+	rig_run(rig, 2 * USEC_PER_SEC);
+	assert_int_equal(OUTCOME_DONE, status(rig, 0));
+	assert_int_equal(HEALTH_OK, rig->health[0]);
+	rig_destroy(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +271,7 @@ int main(void)
 		cmocka_unit_test(test_stop_answers_those_that_wait),
 		cmocka_unit_test(test_broadcast_is_done_when_sent),
 		cmocka_unit_test(test_order_to_a_down_device_goes_at_once),
+		cmocka_unit_test(test_device_without_a_plan),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

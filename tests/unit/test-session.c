@@ -395,8 +395,8 @@ static void icmp_errors_are_not_final(void **state)
 static void the_librarys_end_is_an_end(void **state)
 {
 	static const enum endpoint_failure failures[] = { ENDPOINT_SILENT, ENDPOINT_RESET,
-		ENDPOINT_BROKEN };
-	for (size_t i = 0; i < 3; i++) {
+		ENDPOINT_BROKEN, ENDPOINT_SPOOFED };
+	for (size_t i = 0; i < 4; i++) {
 		bench_online();
 		put_raw("x");
 		work();

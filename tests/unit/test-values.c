@@ -37,6 +37,7 @@ static void play(struct rig *rig, const struct heard_request *request)
 {
 	struct mischief *mischief = rig->context;
 	uint8_t frame[300];
+	uint32_t at;
 	bool tcp = !rig->setup.baud;
 	int64_t at_us = request->end_us + rig->bus->gap_us + draw(mischief, 20000);
 	size_t size = rig_answer(request, tcp, frame);
@@ -57,7 +58,10 @@ static void play(struct rig *rig, const struct heard_request *request)
 		rig_say(rig, at_us, frame, size);
 		break;
 	case FOREIGN:
+		/* Without pace, what another says in the name of the one just asked cannot be told. */
 		other.unit = (uint8_t)(1 + draw(mischief, rig->setup.devices + 2));
+		if (!rig->setup.paced)
+			other.unit += rig->setup.devices;
 		if (other.unit == request->unit)
 			other.unit++;
 		rig_say(rig, at_us, frame, rig_answer(&other, tcp, frame));
@@ -72,8 +76,8 @@ static void play(struct rig *rig, const struct heard_request *request)
 		break;
 	case CORRUPTED:
 		/* TCP has no check of its own: only what the frame must be can be wrong there. */
-		frame[tcp ? draw(mischief, 9) : draw(mischief, (uint32_t)size)] ^= (uint8_t)(1 +
-			draw(mischief, 255));
+		at = tcp ? 2 + draw(mischief, 7) : draw(mischief, (uint32_t)size);
+		frame[at] ^= (uint8_t)(1 + draw(mischief, 255));
 		rig_say(rig, at_us, frame, size);
 		break;
 	case DRIPPED:

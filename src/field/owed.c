@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "field/owed.h"
+
+/* An answer later than so many times the time-out is not reckoned with. */
+#define LATEST 5
+
+/* FNV-1a over what the plugin made of the request: the same question has the same answer. */
+static uint32_t identify(const struct request *request)
+{
+	uint32_t hash = UINT32_C(2166136261);
+	for (uint32_t i = 0; i < request->wire.data_size; i++)
+		hash = (hash ^ request->wire.data[i]) * UINT32_C(16777619);
+	return hash;
+}
+
+static bool writes(const struct request *request)
+{
+	return request->wire.flags & EB_WRITE;
+}
+
+void owed_note(
+	struct owed *owed, const struct request *request, int64_t sent_us, int64_t timeout_us)
+{
+	uint32_t identity = identify(request);
+	bool open = owed->until_us > sent_us;
+	owed->several = open && (owed->several || owed->identity != identity);
+	owed->identity = identity;
+	owed->answer_size = request->wire.answer_size;
+	owed->writes = writes(request);
+	owed->answered = false;
+	if (owed->until_us < sent_us + LATEST * timeout_us)
+		owed->until_us = sent_us + LATEST * timeout_us;
+}
+
+/* Its own answer may come as late; but asking on does not put off the others for ever. */
+void owed_answered(
+	struct owed *owed, const struct request *request, int64_t sent_us, int64_t timeout_us)
+{
+	if (owed->until_us <= sent_us || owed->answered || owed->identity != identify(request))
+		return;
+	owed->answered = true;
+	if (owed->until_us < sent_us + LATEST * timeout_us)
+		owed->until_us = sent_us + LATEST * timeout_us;
+}
+
+bool owed_blocks(const struct owed *owed, const struct request *request, int64_t now)
+{
+	if (owed->until_us <= now)
+		return false;
+	if (owed->several)
+		return true;
+	bool sized = owed->answer_size && request->wire.answer_size;
+	if (writes(request) != owed->writes ||
+		(sized && request->wire.answer_size != owed->answer_size))
+		return false;
+	return owed->identity != identify(request);
+}
