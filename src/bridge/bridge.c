@@ -380,11 +380,16 @@ int bridge_start(struct bridge *bridge)
 static void look_whether_done(struct timer *timer, int64_t now_us)
 {
 	struct bridge *bridge = container_of(timer, struct bridge, stopping);
-	size_t pending = cloud_pending(bridge->cloud) + bridge->waiting;
-	if (pending && now_us < bridge->stop_by_us) {
+	size_t pending = cloud_pending(bridge->cloud);
+	if (pending + bridge->waiting > 0 && now_us < bridge->stop_by_us) {
 		loop_arm(bridge->loop, timer, now_us + STOP_LOOK_MS * USEC_PER_MSEC);
 		return;
 	}
+	if (bridge->waiting)
+		log_warning(
+			"bridge: stopped with %zu readings that were not decoded: they are lost; "
+			"they came faster than the scripts could take them",
+			bridge->waiting);
 	if (pending)
 		log_warning("bridge: stopped with %zu reports that the cloud did not acknowledge: "
 			    "they are lost; check the connection to %s",
