@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "sim/field/map.h"
+#include "sim/field/meter.h"
 #include "sim/field/plan.h"
+#include "sim/field/text.h"
 #include "util/alloc.h"
 #include "util/json.h"
 
@@ -173,6 +175,28 @@ static void read_tcp(const struct node *line, struct plan *plan)
 	plan->listeners = (uint32_t)listeners;
 }
 
+/* A line that is not Modbus. */
+static void read_plain(struct description *description, const struct node *line, const char *type)
+{
+	struct plan plan = { .host = "127.0.0.1" };
+	int64_t port = 0;
+	node_get_text(line, "name", &plan.name);
+	node_get_text(line, "path", &plan.path);
+	node_get_text(line, "host", &plan.host);
+	node_get_integer(line, "port", 0, UINT16_MAX, &port);
+	plan.port = (uint16_t)port;
+	apply_overrides(description, line, &plan);
+	struct plain_setup setup = {
+		.name = plan.name, .path = plan.path, .host = plan.host, .port = plan.port
+	};
+	if (!setup.name || sim_line(description->sim, setup.name))
+		node_wrong(line, "name: a name that no other line has");
+	else if (strcmp(type, "text") == 0)
+		text_create(description->sim, line, &setup);
+	else
+		meters_create(description->sim, line, &setup);
+}
+
 static void read_line(struct description *description, const struct node *line)
 {
 	struct plan plan;
@@ -181,6 +205,10 @@ static void read_line(struct description *description, const struct node *line)
 	plan_init(&plan);
 	node_get_text(line, "name", &plan.name);
 	node_get_text(line, "type", &type);
+	if (strcmp(type, "text") == 0 || strcmp(type, "dlt645") == 0) {
+		read_plain(description, line, type);
+		return;
+	}
 	node_get_text(line, "framing", &framing);
 	if (framing) {
 		plan.framing = framing_parse(framing);
@@ -192,7 +220,7 @@ static void read_line(struct description *description, const struct node *line)
 	else if (strcmp(type, "tcp") == 0)
 		read_tcp(line, &plan);
 	else
-		node_wrong(line, "type: \"serial\" or \"tcp\"");
+		node_wrong(line, "type: \"serial\", \"tcp\", \"text\" or \"dlt645\"");
 	apply_overrides(description, line, &plan);
 	read_units(description, line, &plan);
 	if (!node_failed(line) && plan_build(&plan, description->sim, error, sizeof(error)) < 0)

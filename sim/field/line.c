@@ -285,7 +285,9 @@ void line_print(struct line *line, struct buffer *json)
 		{ "bytes_out", total->bytes_out } };
 	buffer_put_text(json, "{\"line\":");
 	json_put_text(json, line->name);
-	buffer_printf(json, ",\"framing\":\"%s\",\"plugged\":%s", framing_name(line->framing),
+	const char *protocol = line->kind->protocol ? line->kind->protocol(line) : NULL;
+	buffer_printf(json, ",\"%s\":\"%s\",\"plugged\":%s", protocol ? "protocol" : "framing",
+		protocol ? protocol : framing_name(line->framing),
 		line->plugged ? "true" : "false");
 	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
 		buffer_printf(

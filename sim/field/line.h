@@ -16,6 +16,10 @@ struct line_kind {
 	void (*unplug)(struct line *line); /* closes all that is open */
 	/* Appends members with a comma in front: where it is reached, how busy it is. */
 	void (*describe)(struct line *line, struct buffer *json);
+	/* The port that a plugged line listens on, 0: none; NULL where it never has one. */
+	uint16_t (*port)(const struct line *line);
+	/* What is spoken there; NULL where it is Modbus in the line's framing. */
+	const char *(*protocol)(const struct line *line);
 	void (*destroy)(struct line *line); /* the kind's own part; it is unplugged then */
 };
 
@@ -44,6 +48,11 @@ struct line {
 	struct tally total, marked; /* marked: total when the window began */
 	int64_t first_us, last_us; /* of the window: first request began, last answer was through */
 };
+
+static inline uint16_t line_port(const struct line *line)
+{
+	return line->kind->port ? line->kind->port(line) : 0;
+}
 
 /* Sets up the common part and puts the line at the end of the simulation's. */
 void line_init(struct line *line, struct sim *sim, const struct line_kind *kind, const char *name,

@@ -65,8 +65,8 @@ static int write_ports(const struct sim *sim, const char *path)
 		return -errno;
 	list_for_each (link, (struct list *)(uintptr_t)&sim->lines) {
 		struct line *line = container_of(link, struct line, link);
-		if (tcp_port(line))
-			fprintf(file, "%s %u\n", line->name, tcp_port(line));
+		if (line_port(line))
+			fprintf(file, "%s %u\n", line->name, line_port(line));
 	}
 	if (fclose(file) != 0 || rename(draft, path) < 0)
 		return -errno;

@@ -175,6 +175,11 @@ static in_port_t *port_of(struct sockaddr_storage *address)
 	return &((struct sockaddr_in *)(void *)address)->sin_port;
 }
 
+static uint16_t tcp_port(const struct line *line)
+{
+	return ntohs(*port_of(&of_line(line)->address));
+}
+
 static void describe(struct line *line, struct buffer *json)
 {
 	struct tcp *tcp = of_line(line);
@@ -186,14 +191,12 @@ static void destroy(struct line *line)
 {
 }
 
-static const struct line_kind tcp_kind = {
-	.stream = true, .plug = plug, .unplug = unplug, .describe = describe, .destroy = destroy
-};
-
-uint16_t tcp_port(const struct line *line)
-{
-	return line->kind == &tcp_kind ? ntohs(*port_of(&of_line(line)->address)) : 0;
-}
+static const struct line_kind tcp_kind = { .stream = true,
+	.plug = plug,
+	.unplug = unplug,
+	.describe = describe,
+	.port = tcp_port,
+	.destroy = destroy };
 
 static socklen_t parse_host(const char *host, struct sockaddr_storage *address)
 {

@@ -14,7 +14,5 @@ struct tcp_setup {
 
 /* Adds the line to the simulation, not plugged yet; NULL where host is no numeric address. */
 struct line *tcp_create(struct sim *sim, const struct tcp_setup *setup);
-/* The port that a plugged line listens on; 0 for a line of another kind. */
-uint16_t tcp_port(const struct line *line);
 
 #endif

@@ -220,14 +220,16 @@ class Gateway:
         with open(os.path.join(self.folder, "scripts", name), "w", encoding="utf-8") as file:
             file.write(text)
 
-    def bus(self, name, link, more=""):
-        self.buses.append('{ name = "%s"; plugin = "modbus"; link = { %s }; %s }' % (name, link, more))
+    def bus(self, name, link, more="", plugin="modbus"):
+        self.buses.append('{ name = "%s"; plugin = "%s"; link = { %s }; %s }' % (name, plugin, link, more))
 
     def device(self, name, bus, unit, key, script="meter.lua", more=""):
+        """unit: of Modbus, or the whole address in the words of another plugin."""
+        address = unit if isinstance(unit, str) else "unit = %d;" % unit
         self.devices.append(
-            '{ name = "%s"; bus = "%s"; unit = %d; script = "%s"; product_key = "pk"; '
+            '{ name = "%s"; bus = "%s"; %s script = "%s"; product_key = "pk"; '
             'device_key = "%s"; device_secret = "secret-%s"; %s }'
-            % (name, bus, unit, script, key, key, more))
+            % (name, bus, address, script, key, key, more))
 
     def write(self, enos, mqtt=None):
         text = ('gateway = { name = "gw"; state_dir = "%s"; plugin_dir = "%s"; script_dirs = [ "%s" ]; '
@@ -288,8 +290,11 @@ class Site:
     def __init__(self, *cloud_options, field=None, broker=True):
         self.folder = tempfile.mkdtemp(prefix="enos-bridge-system-")
         self.ports = []
-        field = field or ["--tcp", "127.0.0.1:PORT", "--name", "net", "--units", "1-3"]
-        self.field = FieldSim(*map(self.fill_in, field))
+        if isinstance(field, dict):
+            self.field = FieldSim(description=field)
+        else:
+            field = field or ["--tcp", "127.0.0.1:PORT", "--name", "net", "--units", "1-3"]
+            self.field = FieldSim(*map(self.fill_in, field))
         self.cloud = CloudSim(self.folder, *cloud_options)
         self.broker = Broker(self.folder) if broker else None
         self.gateway = Gateway(self.folder)
