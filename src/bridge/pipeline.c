@@ -80,8 +80,23 @@ static void print_reply(struct buffer *json, const struct command *command, int 
 	buffer_put_byte(json, '}');
 }
 
+/* What does not fit into a message would never reach the cloud: it is told that much. */
+static void fit_reply(
+	const struct pipeline *pipeline, const struct command *command, struct reply *reply)
+{
+	size_t size = reply->payload.size, room = conf_of(pipeline)->enos.max_payload;
+	char why[120];
+	if (size <= room)
+		return;
+	snprintf(why, sizeof(why), "the reply of %zu bytes does not fit into a message (%zu)", size,
+		room);
+	buffer_clear(&reply->payload);
+	print_reply(&reply->payload, command, reply->code, why, NULL);
+}
+
 static void send_reply(struct pipeline *pipeline, struct command *command, struct reply *reply)
 {
+	fit_reply(pipeline, command, reply);
 	pipeline->setup.reply(pipeline->setup.context, command, reply);
 	command_destroy(command);
 }

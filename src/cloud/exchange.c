@@ -182,7 +182,7 @@ bool exchange_choose(struct session *session)
 	return session->purpose != PURPOSE_NONE;
 }
 
-int exchange_send(struct session *session)
+static int send_purpose(struct session *session)
 {
 	switch (session->purpose) {
 	case PURPOSE_REPLY:
@@ -196,6 +196,16 @@ int exchange_send(struct session *session)
 	case PURPOSE_NONE:
 		break;
 	}
+	return -ENOMSG;
+}
+
+int exchange_send(struct session *session)
+{
+	int result = send_purpose(session);
+	if (result != -EMSGSIZE || session->purpose == PURPOSE_POLL)
+		return result;
+	/* It never will be sent, and all that is behind it must be. */
+	exchange_refused(session, "it does not fit into a message (enos.max_payload)");
 	return -ENOMSG;
 }
 
