@@ -30,6 +30,7 @@ struct pipeline {
 	struct list jobs;
 	size_t running;
 	uint64_t serial;
+	bool stopping;
 };
 
 struct pipeline *pipeline_create(const struct pipeline_setup *setup)
@@ -293,6 +294,12 @@ static void advance(struct pipeline *pipeline, struct job *job)
 		refuse_job(pipeline, job, REPLY_SCRIPT, why);
 		return;
 	}
+	if (pipeline->stopping) {
+		refuse_job(pipeline, job, job->rounds ? REPLY_EXPIRED : REPLY_BUSY,
+			job->rounds ? "the bridge was stopped in the middle of it"
+				    : "the bridge is being stopped; nothing was sent");
+		return;
+	}
 	int answer = device->lua ? script_encode(device->lua, job->command,
 					   (const struct outcome *const *)job->outcomes,
 					   job->rounds, &requests, &error)
@@ -361,6 +368,11 @@ void pipeline_outcome(struct pipeline *pipeline, struct outcome *outcome)
 		advance(pipeline, job);
 	else
 		finish(pipeline, job);
+}
+
+void pipeline_stop(struct pipeline *pipeline)
+{
+	pipeline->stopping = true;
 }
 
 void pipeline_destroy(struct pipeline *pipeline)

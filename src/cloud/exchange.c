@@ -171,7 +171,8 @@ bool exchange_choose(struct session *session)
 		return true;
 	}
 	/* A cloud that names commands without end must not keep reports from going. */
-	bool fetch = session->waiting_command && !(session->fetched && queue->count);
+	bool fetch = session->waiting_command && !session->plane->stopping &&
+		!(session->fetched && queue->count);
 	session->purpose = queue->reply_count ? PURPOSE_REPLY
 		: fetch                       ? PURPOSE_FETCH
 		: queue->count                ? PURPOSE_REPORT

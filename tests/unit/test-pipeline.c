@@ -277,6 +277,18 @@ static void too_many_are_answered_busy(void **state)
 	assert_int_equal(pipeline_running(bench->pipeline), 4);
 }
 
+static void what_comes_while_it_stops_is_answered(void **state)
+{
+	struct bench *bench = *state;
+	submit(bench, "{\"steps\":3}");
+	pipeline_stop(bench->pipeline);
+	answer(bench, 1, OUTCOME_DONE);
+	expect(bench, 408, "in the middle");
+	submit(bench, "{}");
+	expect(bench, 503, "nothing was sent");
+	assert_null(take_order(bench));
+}
+
 static void those_under_way_at_the_end_are_answered(void **state)
 {
 	struct bench *bench = *state;
@@ -300,6 +312,8 @@ int main(void)
 			rounds_go_on_until_the_script_has_enough, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rounds_have_an_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(too_many_are_answered_busy, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_comes_while_it_stops_is_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			those_under_way_at_the_end_are_answered, set_up, tear_down),
 	};
