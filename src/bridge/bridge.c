@@ -402,6 +402,8 @@ void bridge_stop(struct bridge *bridge)
 	if (bridge->stop_asked)
 		return;
 	bridge->stop_asked = true;
+	pipeline_stop(bridge->pipeline);
+	cloud_stop(bridge->cloud);
 	bridge->stop_by_us = loop_now_exact(bridge->loop) + BRIDGE_STOP_MS * USEC_PER_MSEC;
 	end_field(bridge);
 	bridge->stopping.expired = look_whether_done;

@@ -30,6 +30,7 @@ struct pipeline {
 	struct list jobs;
 	size_t running;
 	uint64_t serial;
+	bool stopping;
 };
 
 struct pipeline *pipeline_create(const struct pipeline_setup *setup)
@@ -80,8 +81,23 @@ static void print_reply(struct buffer *json, const struct command *command, int 
 	buffer_put_byte(json, '}');
 }
 
+/* What does not fit into a message would never reach the cloud: it is told that much. */
+static void fit_reply(
+	const struct pipeline *pipeline, const struct command *command, struct reply *reply)
+{
+	size_t size = reply->payload.size, room = conf_of(pipeline)->enos.max_payload;
+	char why[120];
+	if (size <= room)
+		return;
+	snprintf(why, sizeof(why), "the reply of %zu bytes does not fit into a message (%zu)", size,
+		room);
+	buffer_clear(&reply->payload);
+	print_reply(&reply->payload, command, reply->code, why, NULL);
+}
+
 static void send_reply(struct pipeline *pipeline, struct command *command, struct reply *reply)
 {
+	fit_reply(pipeline, command, reply);
 	pipeline->setup.reply(pipeline->setup.context, command, reply);
 	command_destroy(command);
 }
@@ -278,6 +294,12 @@ static void advance(struct pipeline *pipeline, struct job *job)
 		refuse_job(pipeline, job, REPLY_SCRIPT, why);
 		return;
 	}
+	if (pipeline->stopping) {
+		refuse_job(pipeline, job, job->rounds ? REPLY_EXPIRED : REPLY_BUSY,
+			job->rounds ? "the bridge was stopped in the middle of it"
+				    : "the bridge is being stopped; nothing was sent");
+		return;
+	}
 	int answer = device->lua ? script_encode(device->lua, job->command,
 					   (const struct outcome *const *)job->outcomes,
 					   job->rounds, &requests, &error)
@@ -346,6 +368,11 @@ void pipeline_outcome(struct pipeline *pipeline, struct outcome *outcome)
 		advance(pipeline, job);
 	else
 		finish(pipeline, job);
+}
+
+void pipeline_stop(struct pipeline *pipeline)
+{
+	pipeline->stopping = true;
 }
 
 void pipeline_destroy(struct pipeline *pipeline)
