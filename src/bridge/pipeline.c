@@ -105,6 +105,7 @@ static void send_reply(struct pipeline *pipeline, struct command *command, struc
 void pipeline_refuse(struct pipeline *pipeline, struct command *command, int code, const char *why)
 {
 	struct reply *reply = reply_create(command, code);
+	reply->why = must_strdup(why);
 	print_reply(&reply->payload, command, code, why, NULL);
 	send_reply(pipeline, command, reply);
 }
@@ -221,6 +222,7 @@ static void finish(struct pipeline *pipeline, struct job *job)
 	char why[REASON_MAX];
 	int code = code_of(failed_step(job), why, sizeof(why));
 	struct reply *reply = reply_create(job->command, code);
+	reply->why = *why ? must_strdup(why) : NULL;
 	if (!script_payload(pipeline, job, reply))
 		default_payload(reply, job, why);
 	send_reply(pipeline, TAKE(job->command), reply);
@@ -312,7 +314,9 @@ static void advance(struct pipeline *pipeline, struct job *job)
 	}
 	if (answer == ENCODE_UNKNOWN) {
 		refuse_job(pipeline, job, REPLY_UNKNOWN,
-			"this device takes no commands: its script has no encode function");
+			device->lua
+				? "this device takes no commands: its script has no encode function"
+				: "this device takes no commands: it has no script");
 		return;
 	}
 	if (answer == ENCODE_REFUSED) {

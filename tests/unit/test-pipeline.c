@@ -48,6 +48,7 @@ struct bench {
 	struct pipeline *pipeline;
 	int replies, code;
 	struct buffer payload;
+	char why[200];
 };
 
 static void take_reply(void *context, const struct command *command, struct reply *reply)
@@ -57,6 +58,7 @@ static void take_reply(void *context, const struct command *command, struct repl
 	bench->code = reply->code;
 	buffer_clear(&bench->payload);
 	buffer_put(&bench->payload, reply->payload.data, reply->payload.size);
+	snprintf(bench->why, sizeof(bench->why), "%s", reply->why ? reply->why : "");
 	reply_destroy(reply);
 }
 
@@ -169,6 +171,8 @@ static void expect(struct bench *bench, int code, const char *words)
 {
 	assert_int_equal(bench->replies, 1);
 	assert_int_equal(bench->code, code);
+	/* For the log, in words: the quotes of the payload are escaped. */
+	assert_int_equal(bench->why[0] == 0, code == 200);
 	if (!strstr(buffer_text(&bench->payload), words))
 		fail_msg("\"%s\" is not in %s", words, buffer_text(&bench->payload));
 	assert_non_null(strstr(buffer_text(&bench->payload), "\"id\":\"7\""));
