@@ -62,9 +62,10 @@ static void take_bad_command(void *context, struct command *command, const char 
 static void take_reply(void *context, const struct command *command, struct reply *reply)
 {
 	struct bridge *bridge = context;
-	log_info("device %s: command %s from the %s: code %d",
+	log_info("device %s: command %s from the %s: code %d%s%s",
 		bridge->conf->devices[command->device].name, command->topic,
-		command_origin_name(command->origin), reply->code);
+		command_origin_name(command->origin), reply->code, reply->why ? ": " : "",
+		reply->why ? reply->why : "");
 	broker_reply(bridge->broker, command, reply);
 	cloud_reply(bridge->cloud, reply);
 }
@@ -402,6 +403,8 @@ void bridge_stop(struct bridge *bridge)
 	if (bridge->stop_asked)
 		return;
 	bridge->stop_asked = true;
+	pipeline_stop(bridge->pipeline);
+	cloud_stop(bridge->cloud);
 	bridge->stop_by_us = loop_now_exact(bridge->loop) + BRIDGE_STOP_MS * USEC_PER_MSEC;
 	end_field(bridge);
 	bridge->stopping.expired = look_whether_done;

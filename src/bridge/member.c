@@ -77,13 +77,16 @@ bool member_decode(struct member *device, const struct reading *reading, struct 
 	int result = device->lua ? script_decode(device->lua, reading, reports, &error)
 				 : raw_report(reading, reports);
 	bool failed_before = device->script_error;
-	if (result >= 0) {
-		free(TAKE(device->script_error));
-		return failed_before;
-	}
-	device->script_errors++;
-	free(device->script_error);
+	/* Else a poll that fails and one that works would take turns in the log. */
+	bool of_other_poll = failed_before && device->script_error_poll != reading->poll;
+	device->script_errors += result < 0;
+	if (of_other_poll || (result >= 0 && !failed_before))
+		return false;
+	free(TAKE(device->script_error));
+	if (result >= 0)
+		return true;
 	device->script_error = error_text(&error, reading);
+	device->script_error_poll = reading->poll;
 	return !failed_before;
 }
 

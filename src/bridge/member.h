@@ -14,7 +14,8 @@ struct member {
 	struct plan *plan;
 
 	uint64_t readings, script_errors;
-	char *script_error; /* of the last call, NULL while it works */
+	char *script_error; /* until that poll is decoded again, NULL while it works */
+	uint32_t script_error_poll;
 	struct stamp last_reading;
 	enum health_state health;
 	uint32_t health_error; /* enum eb_error_class */
@@ -34,7 +35,7 @@ void member_swap_script(struct member *device, struct member *other);
 /*
  * What the script makes of a reading.  Where it fails there are no reports, and the error stands in
  * device->script_error.  Returns true where that is news: the script failed after it had worked, or
- * the other way round.
+ * what it had failed on works again.
  */
 bool member_decode(struct member *device, const struct reading *reading, struct reports *reports);
 /* Appends what is known here as the pairs of a JSON object. */

@@ -30,6 +30,7 @@ struct pipeline {
 	struct list jobs;
 	size_t running;
 	uint64_t serial;
+	bool stopping;
 };
 
 struct pipeline *pipeline_create(const struct pipeline_setup *setup)
@@ -80,8 +81,23 @@ static void print_reply(struct buffer *json, const struct command *command, int 
 	buffer_put_byte(json, '}');
 }
 
+/* What does not fit into a message would never reach the cloud: it is told that much. */
+static void fit_reply(
+	const struct pipeline *pipeline, const struct command *command, struct reply *reply)
+{
+	size_t size = reply->payload.size, room = conf_of(pipeline)->enos.max_payload;
+	char why[120];
+	if (size <= room)
+		return;
+	snprintf(why, sizeof(why), "the reply of %zu bytes does not fit into a message (%zu)", size,
+		room);
+	buffer_clear(&reply->payload);
+	print_reply(&reply->payload, command, reply->code, why, NULL);
+}
+
 static void send_reply(struct pipeline *pipeline, struct command *command, struct reply *reply)
 {
+	fit_reply(pipeline, command, reply);
 	pipeline->setup.reply(pipeline->setup.context, command, reply);
 	command_destroy(command);
 }
@@ -89,6 +105,7 @@ static void send_reply(struct pipeline *pipeline, struct command *command, struc
 void pipeline_refuse(struct pipeline *pipeline, struct command *command, int code, const char *why)
 {
 	struct reply *reply = reply_create(command, code);
+	reply->why = must_strdup(why);
 	print_reply(&reply->payload, command, code, why, NULL);
 	send_reply(pipeline, command, reply);
 }
@@ -205,6 +222,7 @@ static void finish(struct pipeline *pipeline, struct job *job)
 	char why[REASON_MAX];
 	int code = code_of(failed_step(job), why, sizeof(why));
 	struct reply *reply = reply_create(job->command, code);
+	reply->why = *why ? must_strdup(why) : NULL;
 	if (!script_payload(pipeline, job, reply))
 		default_payload(reply, job, why);
 	send_reply(pipeline, TAKE(job->command), reply);
@@ -278,6 +296,12 @@ static void advance(struct pipeline *pipeline, struct job *job)
 		refuse_job(pipeline, job, REPLY_SCRIPT, why);
 		return;
 	}
+	if (pipeline->stopping) {
+		refuse_job(pipeline, job, job->rounds ? REPLY_EXPIRED : REPLY_BUSY,
+			job->rounds ? "the bridge was stopped in the middle of it"
+				    : "the bridge is being stopped; nothing was sent");
+		return;
+	}
 	int answer = device->lua ? script_encode(device->lua, job->command,
 					   (const struct outcome *const *)job->outcomes,
 					   job->rounds, &requests, &error)
@@ -290,7 +314,9 @@ static void advance(struct pipeline *pipeline, struct job *job)
 	}
 	if (answer == ENCODE_UNKNOWN) {
 		refuse_job(pipeline, job, REPLY_UNKNOWN,
-			"this device takes no commands: its script has no encode function");
+			device->lua
+				? "this device takes no commands: its script has no encode function"
+				: "this device takes no commands: it has no script");
 		return;
 	}
 	if (answer == ENCODE_REFUSED) {
@@ -346,6 +372,11 @@ void pipeline_outcome(struct pipeline *pipeline, struct outcome *outcome)
 		advance(pipeline, job);
 	else
 		finish(pipeline, job);
+}
+
+void pipeline_stop(struct pipeline *pipeline)
+{
+	pipeline->stopping = true;
 }
 
 void pipeline_destroy(struct pipeline *pipeline)

@@ -40,6 +40,8 @@ void pipeline_destroy(struct pipeline *pipeline);
 void pipeline_submit(struct pipeline *pipeline, struct command *command);
 /* Answers a command without asking the script. Owns it. */
 void pipeline_refuse(struct pipeline *pipeline, struct command *command, int code, const char *why);
+/* The field is ending: no command reaches it any more, and all that come are answered so. */
+void pipeline_stop(struct pipeline *pipeline);
 /* What the field made of an order; owns it. */
 void pipeline_outcome(struct pipeline *pipeline, struct outcome *outcome);
 size_t pipeline_running(const struct pipeline *pipeline);

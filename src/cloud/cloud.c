@@ -201,6 +201,11 @@ void cloud_reply(struct cloud *cloud, struct reply *reply)
 	mark_ready(cloud, session);
 }
 
+void cloud_stop(struct cloud *cloud)
+{
+	cloud->plane.stopping = true;
+}
+
 size_t cloud_pending(const struct cloud *cloud)
 {
 	size_t pending = 0;

@@ -56,6 +56,8 @@ void cloud_report(struct cloud *cloud, struct report *report);
 /* Sends the result of a command ahead of all reports; owns the reply from then on. */
 void cloud_reply(struct cloud *cloud, struct reply *reply);
 
+/* From now on no command is asked for; one that comes all the same is still owed its reply. */
+void cloud_stop(struct cloud *cloud);
 /* How many reports and replies are queued or under way. */
 size_t cloud_pending(const struct cloud *cloud);
 /* JSON objects: totals; one device's session with its counters. */

@@ -9,6 +9,8 @@
 
 #define TOPIC_MAX 255
 #define DOWN_RAW "thing/model/down_raw"
+/* So many fetches may bring nothing in a row; then another message must be answered first. */
+#define FRUITLESS_MAX 4
 
 /* Takes prefix off the text; false where it does not begin with it. */
 static bool strip(const char **text, size_t *size, const char *prefix)
@@ -116,6 +118,8 @@ static void read_options(struct session *session, const struct cloud_response *r
 		deliver(session, topic, response->command, response->command_size, false);
 		return;
 	}
+	if (session->fruitless >= FRUITLESS_MAX)
+		return;
 	free(session->waiting_command);
 	session->waiting_command = TAKE(topic);
 }
@@ -124,6 +128,9 @@ void delivery_read(struct session *session, const struct cloud_response *respons
 {
 	const char *topic;
 	bool good = response->code >> 5 == 2;
+	bool fruitless = !session->login && session->purpose == PURPOSE_FETCH &&
+		!(good && response->size);
+	session->fruitless = fruitless ? session->fruitless + 1 : 0;
 	if (was_fetch(session, &topic)) {
 		if (good && response->size)
 			deliver(session, topic, response->payload, response->size,

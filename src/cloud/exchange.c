@@ -171,7 +171,8 @@ bool exchange_choose(struct session *session)
 		return true;
 	}
 	/* A cloud that names commands without end must not keep reports from going. */
-	bool fetch = session->waiting_command && !(session->fetched && queue->count);
+	bool fetch = session->waiting_command && !session->plane->stopping &&
+		!(session->fetched && queue->count);
 	session->purpose = queue->reply_count ? PURPOSE_REPLY
 		: fetch                       ? PURPOSE_FETCH
 		: queue->count                ? PURPOSE_REPORT
@@ -182,7 +183,7 @@ bool exchange_choose(struct session *session)
 	return session->purpose != PURPOSE_NONE;
 }
 
-int exchange_send(struct session *session)
+static int send_purpose(struct session *session)
 {
 	switch (session->purpose) {
 	case PURPOSE_REPLY:
@@ -196,6 +197,16 @@ int exchange_send(struct session *session)
 	case PURPOSE_NONE:
 		break;
 	}
+	return -ENOMSG;
+}
+
+int exchange_send(struct session *session)
+{
+	int result = send_purpose(session);
+	if (result != -EMSGSIZE || session->purpose == PURPOSE_POLL)
+		return result;
+	/* It never will be sent, and all that is behind it must be. */
+	exchange_refused(session, "it does not fit into a message (enos.max_payload)");
 	return -ENOMSG;
 }
 

@@ -227,7 +227,10 @@ static void give_up(struct session *session, const char *reason)
 
 static void ask(struct session *session, const char *reason)
 {
-	if (session->purpose == PURPOSE_NONE && queue_empty(&session->queue))
+	bool idle = session->purpose == PURPOSE_NONE && queue_empty(&session->queue);
+	if (idle && session->plane->stopping)
+		return;
+	if (idle)
 		session->purpose = PURPOSE_POLL;
 	proceed(session, reason);
 }

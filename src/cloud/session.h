@@ -27,6 +27,7 @@ struct plane {
 	struct payload payload; /* of the message that is being sent */
 	struct buffer path, scratch;
 	struct log_limit chatter; /* lines about single sessions */
+	bool stopping; /* commands stay in the cloud */
 };
 
 enum counter {
@@ -108,6 +109,7 @@ struct session {
 	uint32_t singly; /* reports that go alone, since their batch was refused */
 	bool fetched; /* the last message fetched a command: now a report's turn */
 	char *waiting_command; /* topic to fetch; NULL: none */
+	uint32_t fruitless; /* fetches in a row that brought no command */
 	struct repeats repeats;
 
 	struct timer timer; /* due no later than due_us */

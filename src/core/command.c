@@ -148,6 +148,7 @@ void reply_destroy(struct reply *reply)
 	if (!reply)
 		return;
 	free(reply->topic);
+	free(reply->why);
 	buffer_finish(&reply->payload);
 	free(reply);
 }

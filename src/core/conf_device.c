@@ -2,6 +2,7 @@
 #include "core/conf_parts.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "util/alloc.h"
 
@@ -89,10 +90,18 @@ static void find_script(
 		device->script_path = must_strdup(path);
 		return;
 	}
+	struct place place = node_find(node, "script")->place;
+	char *blocked OWNED = script_blocked(parts->conf, device->script);
+	if (blocked) {
+		problem_error(parts->problems, place,
+			"script %s cannot be read: check that it is a file, and that user %u may read it",
+			blocked, (unsigned)geteuid());
+		return;
+	}
 	OWNED_BUFFER dirs = BUFFER_EMPTY;
 	for (char **dir = parts->conf->gateway.script_dirs; dir && *dir; dir++)
 		buffer_printf(&dirs, "%s%s", dirs.size ? ", " : "", *dir);
-	problem_error(parts->problems, node_find(node, "script")->place,
+	problem_error(parts->problems, place,
 		"script \"%s\" is in none of %s: check its name, or put it there", device->script,
 		buffer_text(&dirs));
 }

@@ -51,6 +51,8 @@ void polls_read(struct conf_parts *parts, struct conf_device *device, const stru
 void names_of_buses(struct conf_parts *parts);
 void names_of_devices(struct conf_parts *parts);
 
+/* The first file of that name that is there but cannot be read, for the message; or NULL. */
+char *script_blocked(const struct conf *conf, const char *name);
 /* Where the script was found, or NULL; borrowed from the parts. */
 const char *script_find(struct conf_parts *parts, const char *name);
 void scripts_finish(struct conf_parts *parts);

@@ -41,6 +41,17 @@ static size_t place_of(const struct conf_parts *parts, const char *name, bool *k
 	return *known ? high : low;
 }
 
+char *script_blocked(const struct conf *conf, const char *name)
+{
+	for (char **dir = conf->gateway.script_dirs; dir && *dir; dir++) {
+		char *path = must_printf("%s/%s", *dir, name);
+		if (access(path, F_OK) == 0)
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
 const char *script_find(struct conf_parts *parts, const char *name)
 {
 	bool known;

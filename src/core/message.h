@@ -222,6 +222,7 @@ struct reply {
 	uint64_t token;
 	char *topic; /* the command's, without _reply */
 	int code; /* 200, or what went wrong; of a raw reply too, for the record */
+	char *why; /* what went wrong in words, for the log; NULL: nothing did */
 	struct buffer payload; /* to POST to the topic with _reply behind it */
 };
 

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/plugin.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/alloc.h"
+#include "util/buffer.h"
 
 #define STATE_MAX (1u << 20)
 #define NAME_MAX_SIZE 31
@@ -89,6 +92,28 @@ static bool check_owner(const char *path, const struct stat *info, struct eb_err
 	return true;
 }
 
+static int is_plugin(const struct dirent *entry)
+{
+	size_t size = strlen(entry->d_name);
+	return size > 3 && strcmp(entry->d_name + size - 3, ".so") == 0;
+}
+
+/* Says which plugins there are: the name was mistyped, or a package is not installed. */
+static bool refuse_missing(const char *dir, const char *path, struct eb_error *error)
+{
+	OWNED_BUFFER names = BUFFER_EMPTY;
+	struct dirent **entries = NULL;
+	int count = scandir(dir, &entries, is_plugin, alphasort);
+	for (int i = 0; i < count; i++) {
+		buffer_printf(&names, "%s%.*s", i ? ", " : "", (int)strlen(entries[i]->d_name) - 3,
+			entries[i]->d_name);
+		free(entries[i]);
+	}
+	free(entries);
+	return FAIL(error, "plugin %s: %s: the plugins there are: %s", path, strerror(ENOENT),
+		names.size ? buffer_text(&names) : "none");
+}
+
 static bool check_file(const char *dir, const char *path, struct eb_error *error)
 {
 	struct stat info;
@@ -98,6 +123,8 @@ static bool check_file(const char *dir, const char *path, struct eb_error *error
 		return FAIL(error, "plugin directory %s is no directory", dir);
 	if (!check_owner(dir, &info, error))
 		return false;
+	if (lstat(path, &info) < 0 && errno == ENOENT)
+		return refuse_missing(dir, path, error);
 	if (lstat(path, &info) < 0)
 		return FAIL(error, "plugin %s: %s", path, strerror(errno));
 	if (!S_ISREG(info.st_mode))

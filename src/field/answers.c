@@ -135,10 +135,13 @@ static void print_poll(const struct poll *poll, const struct task *task, struct 
 	json_put_real(text, (double)poll->period_us / USEC_PER_SEC);
 	buffer_printf(text,
 		",\"requests\":%" PRIu32 ",\"answers\":%" PRIu32 ",\"failures\":%" PRIu32
-		",\"failing\":%s,\"missed\":%" PRIu32 ",\"late_max_us\":%" PRIu32
-		",\"last_good\":%" PRId64 "}",
+		",\"failing\":%s,\"missed\":%" PRIu32 ",\"late_max_us\":%" PRIu32 ",\"last_good\":",
 		task->requests, task->answers, task->failures, task->failed ? "true" : "false",
-		task->missed, task->late_max_us, task->good_ms);
+		task->missed, task->late_max_us);
+	if (task->good_ms)
+		buffer_printf(text, "%" PRId64 "}", task->good_ms);
+	else
+		buffer_put_text(text, "null}");
 }
 
 void answer_device(const struct device *device, struct buffer *text)

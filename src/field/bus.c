@@ -81,7 +81,7 @@ static void link_opened(void *owner)
 	bus->up_us = bus->received_us = bus->sent_us = now;
 	bus->noisy_us = 0;
 	bus->mute = 0;
-	bus->unknown_noise = 0;
+	bus->unknown_noise = bus->late_noise = 0;
 	bus->echo = ECHO_UNKNOWN;
 	if (bus->conf->plugin->reset)
 		bus->conf->plugin->reset(bus->state);

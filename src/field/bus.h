@@ -94,6 +94,7 @@ struct bus {
 	int64_t since_us;
 	uint32_t noise_bytes, unasked, early, echoes, link_losses;
 	uint32_t unknown_noise; /* bytes of noise since the last answer */
+	uint32_t late_noise; /* bytes since the last request that may be a late answer */
 };
 
 /* link NULL: as the configuration says.  A given link is owned.  0, or -EINVAL with the error. */

@@ -75,6 +75,7 @@ static bool take_over(const struct device *device, const struct poll *poll, stru
 	*task = *old;
 	task->running = false;
 	task->tries = task->failed = 0;
+	task->said = false;
 	task->again_us = 0;
 	int64_t latest_us = bus_now(device->bus) + poll->period_us;
 	if (poll->period_us != period_us && task->due_us > latest_us)

@@ -24,6 +24,7 @@ struct task {
 	uint8_t tries; /* failed ones of the one that is being tried again */
 	uint8_t failed; /* in a row, tries counted as one, exceptions too */
 	bool running;
+	bool said; /* the log has that it fails, and not yet that it works again */
 	bool fresh; /* not yet begun since the device has a plan */
 };
 

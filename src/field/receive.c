@@ -10,6 +10,8 @@
 
 /* Noise on a connection without an answer in between after which it is made anew. */
 #define STRANGE_MAX 4096
+/* Most that is read before others have their turn: a peer may send faster than we read. */
+#define READ_AT_ONCE (8 * sizeof(((struct plane *)NULL)->received))
 /* Our own bytes, cut short: how long the rest is waited for, on top of the gap. */
 #define ECHO_REST_US 20000
 
@@ -110,10 +112,12 @@ static void noise(struct bus *bus, const uint8_t *bytes, const struct eb_verdict
 	bus->noise_bytes += verdict->consumed;
 	stats_error(&bus->stats, error, verdict->code);
 	bus_trace(bus, TRACE_NOISE, NULL, error, bytes, verdict->consumed);
-	if (bus->conf->line.transport != EB_TCP || error == EB_LATE)
+	if (bus->conf->line.transport != EB_TCP)
 		return;
-	bus->unknown_noise += verdict->consumed;
-	if (bus->unknown_noise > STRANGE_MAX)
+	/* What was asked may be answered late, but not without end and without being asked again. */
+	uint32_t *total = error == EB_LATE ? &bus->late_noise : &bus->unknown_noise;
+	*total += verdict->consumed;
+	if (*total > STRANGE_MAX)
 		bus_link_lost(bus, "what comes there is no answer: is it the right port?");
 }
 
@@ -318,7 +322,7 @@ size_t receive_read(struct bus *bus)
 			break;
 		total += (size_t)size;
 		came(bus, plane->received, (size_t)size);
-		if ((size_t)size < sizeof(plane->received))
+		if ((size_t)size < sizeof(plane->received) || total >= READ_AT_ONCE)
 			break;
 	}
 	return total;

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "field/schedule.h"
 
+#include <stdio.h>
+
+#include "core/plugin.h"
 #include "field/health.h"
+#include "util/log.h"
 
 /* Polls on TCP fall into slots of this, so that one wake-up serves many of them. */
 #define SLOT_US (50 * USEC_PER_MSEC)
 #define AGAIN_FIRST_US (500 * USEC_PER_MSEC)
 #define AGAIN_MAX_US (60 * USEC_PER_SEC)
+/* So often in a row a poll is refused, or fails otherwise, before the log has it. */
+#define SAID_REFUSED 2
+#define SAID_FAILED 4
 
 /* A poll without a period looks this often whether its last reading was taken. */
 #define HOLD_US USEC_PER_MSEC
@@ -264,6 +271,40 @@ static int64_t again_us(const struct task *task, bool early, int64_t now)
 	return early || us > task->due_us ? us : 0;
 }
 
+/*
+ * A poll that fails on and on is told once, where the device itself is not down: nothing else would
+ * say why its points are missing.
+ */
+static void say_failing(struct device *device, uint32_t poll, const struct ending *ending)
+{
+	struct task *task = &device->tasks[poll];
+	bool refused = ending->error == EB_EXCEPTION;
+	if (task->said || device->condition.state == HEALTH_DOWN ||
+		task->failed < (refused ? SAID_REFUSED : SAID_FAILED))
+		return;
+	task->said = true;
+	const struct request *request = request_of(device, poll);
+	char why[32];
+	if (refused)
+		snprintf(why, sizeof(why), "exception %u", ending->code);
+	else
+		snprintf(why, sizeof(why), "%s", error_class_name(ending->error));
+	log_warning("%s: device %s: poll %s fails with %s: %s: check that with the device's manual",
+		bus_name(device->bus), device_name(device), request->name ? request->name : "?",
+		why, request->text ? request->text : "?");
+}
+
+static void say_works(struct device *device, uint32_t poll)
+{
+	struct task *task = &device->tasks[poll];
+	if (!task->said)
+		return;
+	task->said = false;
+	const struct request *request = request_of(device, poll);
+	log_info("%s: device %s: poll %s works again", bus_name(device->bus), device_name(device),
+		request->name ? request->name : "?");
+}
+
 static void task_failed(
 	struct device *device, const struct transaction *transaction, const struct ending *ending)
 {
@@ -292,6 +333,7 @@ static void task_failed(
 	task->again_us = again_us(task, repeatable && !refused, now);
 	if (!refused && !(known_bad && device->condition.state == HEALTH_OK))
 		health_bad(device, ending);
+	say_failing(device, transaction->poll, ending);
 }
 
 void schedule_ended(
@@ -306,6 +348,7 @@ void schedule_ended(
 		task->answers++;
 		task->tries = task->failed = 0;
 		task->good_ms = device->stats.good_ms;
+		say_works(device, transaction->poll);
 	} else {
 		task_failed(device, transaction, ending);
 	}

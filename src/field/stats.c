@@ -61,7 +61,10 @@ void stats_print(const struct stats *stats, struct buffer *text)
 	uint64_t mean = stats->answers ? stats->round_sum_us / stats->answers : 0;
 	buffer_printf(text,
 		"},\"round_trip_us\":{\"min\":%" PRIu32 ",\"mean\":%" PRIu64 ",\"p95\":%" PRIu32
-		",\"max\":%" PRIu32 "},\"last_good\":%" PRId64,
-		stats->round_min_us, mean, stats->round_p95_us, stats->round_max_us,
-		stats->good_ms);
+		",\"max\":%" PRIu32 "},\"last_good\":",
+		stats->round_min_us, mean, stats->round_p95_us, stats->round_max_us);
+	if (stats->good_ms)
+		buffer_printf(text, "%" PRId64, stats->good_ms);
+	else
+		buffer_put_text(text, "null");
 }

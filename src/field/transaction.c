@@ -117,6 +117,7 @@ static void sent(struct bus *bus, struct transaction *transaction)
 		transaction->deadline_us += bus->conf->turnaround_us;
 	else
 		transaction->deadline_us += transaction->timeout_us;
+	bus->late_noise = 0;
 	bus->stats.requests++;
 	transaction->device->stats.requests++;
 	bus_trace(bus, TRACE_SENT, transaction->device, EB_NONE, transaction->frame,

@@ -249,6 +249,44 @@ static void test_tcp_late_answers_are_dropped(void **state)
 	rig_destroy(rig);
 }
 
+/* Whole frames that nobody waits for: held for late answers after a time-out, but not without end. */
+static void test_tcp_flood_after_a_timeout_ends_the_connection(void **state)
+{
+	static const uint8_t foreign[13] = { 0x12, 0x34, 0, 0, 0, 7, 1, 3, 4, 0, 1, 0, 2 };
+	struct rig *rig = rig_create(&(struct rig_setup){ .devices = 1 });
+	rig->units[1].dead = true;
+	rig_run_plan(rig, 0, &(struct rig_poll){ .count = 3, .period = 1 }, 1);
+	while (!rig->bus->stats.errors[EB_TIMEOUT])
+		rig_run(rig, 1000);
+	assert_int_equal(0, rig->bus->link_losses);
+	for (int i = 0; i < 400; i++)
+		rig_say(rig, loop_now(rig->loop), foreign, sizeof(foreign));
+	rig_run(rig, 1000);
+	assert_int_equal(1, rig->bus->link_losses);
+	assert_non_null(strstr(rig->link_reason, "is it the right port?"));
+	rig->units[1].dead = false;
+	rig_run(rig, 65 * USEC_PER_SEC);
+	assert_int_equal(HEALTH_OK, rig->health[0]);
+	assert_int_equal(0, rig->wrong);
+	rig_destroy(rig);
+}
+
+/* Who sends faster than we read must not keep the thread from the other buses. */
+static void test_flood_is_read_in_turns(void **state)
+{
+	static const uint8_t noise[1024];
+	struct rig *rig = rig_create(&(struct rig_setup){ .devices = 1, .baud = 9600 });
+	rig_run(rig, 100000);
+	for (int i = 0; i < 1000; i++)
+		rig_say(rig, loop_now(rig->loop) - i, noise, sizeof(noise));
+	rig->bus->link->events->readable(rig->bus);
+	assert_true(rig->bus->noise_bytes <= 70000);
+	assert_false(list_empty(&rig->chunks));
+	rig_run(rig, USEC_PER_SEC);
+	assert_true(list_empty(&rig->chunks));
+	rig_destroy(rig);
+}
+
 static void test_mute_connection_is_made_anew(void **state)
 {
 	struct rig *rig = rig_create(&(struct rig_setup){ .devices = 1 });
@@ -349,6 +387,8 @@ int main(void)
 		cmocka_unit_test(test_listening),
 		cmocka_unit_test(test_tcp_several_in_flight),
 		cmocka_unit_test(test_tcp_late_answers_are_dropped),
+		cmocka_unit_test(test_tcp_flood_after_a_timeout_ends_the_connection),
+		cmocka_unit_test(test_flood_is_read_in_turns),
 		cmocka_unit_test(test_mute_connection_is_made_anew),
 		cmocka_unit_test(test_close_after_poll),
 		cmocka_unit_test(test_answers),

@@ -199,15 +199,11 @@ static int64_t total(const char *key)
 
 static void starts_are_spread(void **state)
 {
-	/* 10 ms each, although they may take 7 s. */
 	cloud_start(cloud);
-	for (int tenth = 0; tenth < 7; tenth++) {
-		int logins = 0;
-		for (int i = 0; i < 10; i++) {
-			loop_advance(loop, manual.mono_us + 10 * USEC_PER_MSEC);
-			logins += serve(0x44, "", 0);
-		}
-		assert_in_range(logins, 8, 12);
+	/* One every 10 ms, though start_spread allows more time. */
+	for (int tenth = 0; tenth < DEVICES / 10; tenth++) {
+		loop_advance(loop, manual.mono_us + 100 * USEC_PER_MSEC);
+		assert_in_range(serve(0x44, "", 0), 8, 12);
 	}
 	assert_int_equal(total("online"), DEVICES);
 	assert_int_equal(total("contexts"), 2);

@@ -199,7 +199,7 @@ static const struct sample of_buses[] = {
 	{ "missing_plugin",
 		HEAD "buses = ( { name = \"b\";\n plugin = \"modbsu\"; any = 1;\n baud = 1;\n"
 		     " timeout_sm = 1; " TCP_LINK " } );",
-		"main.conf:3: plugin modbsu.so: No such file or directory\n"
+		"main.conf:3: plugin modbsu.so: No such file or directory: the plugins there are: none\n"
 		"main.conf:4: unknown key \"baud\" in bus: it belongs into link\n"
 		"main.conf:5: unknown key \"timeout_sm\" in bus: did you mean \"timeout_ms\"?\n" },
 	{ "all_at_once",

@@ -90,6 +90,20 @@ static void files_that_cannot_be_read(void **state)
 	check_said(fixture, "main.conf: cannot be read: it is no regular file\n");
 }
 
+static void script_that_cannot_be_read(void **state)
+{
+	struct fixture *fixture = *state;
+	fixture_mkdir(fixture, "scripts/folder.lua");
+	fixture_write(fixture, "main.conf", 0640,
+		HEAD BUS "devices = ( { name = \"d\"; bus = \"b\"; unit = 1; product_key = \"p\"; "
+			 "device_key = \"k\"; " SECRET "\nscript = \"folder.lua\"; } );");
+	char *expected OWNED = must_printf(
+		"main.conf:4: script scripts/folder.lua cannot be read: "
+		"check that it is a file, and that user %u may read it\n",
+		(unsigned)geteuid());
+	check_said(fixture, expected);
+}
+
 static void check_secret(struct fixture *fixture, const char *key, const char *expected)
 {
 	char *text OWNED = must_printf(HEAD BUS DEVICE("1", "\n%s"), key);
@@ -229,6 +243,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			one_bad_file_hides_no_other, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(groups_stand_once, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(
+			script_that_cannot_be_read, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(
 			files_that_cannot_be_read, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(

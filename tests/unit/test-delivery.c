@@ -58,6 +58,37 @@ static void a_fetch_that_finds_nothing_ends(void **state)
 	}
 }
 
+static void while_it_stops_commands_stay_in_the_cloud(void **state)
+{
+	bench_online();
+	send_something();
+	bench->plane.stopping = true;
+	answer_command(OK, SERVICE, NULL);
+	assert_int_equal(bench->requests, 2);
+	advance_ms(200000);
+	assert_int_equal(bench->requests, 2);
+	bench_destroy();
+}
+
+/* One who names a command in every answer and never has it must not keep us asking. */
+static void fetches_that_find_nothing_are_not_endless(void **state)
+{
+	bench_online();
+	send_something();
+	answer_command(OK, SERVICE, NULL);
+	int fetches = 0;
+	for (; bench->in_flight && fetches < 100; fetches++)
+		answer_command(fetches % 2 ? OK : CODE(4, 4), SERVICE, NULL);
+	assert_in_range(fetches, 1, 10);
+	/* The next answer to something else may name it again. */
+	send_something();
+	answer_command(OK, SERVICE, NULL);
+	assert_sent(REQUEST_GET, "thing/service/go");
+	answer(CONTENT, GO);
+	assert_int_equal(bench->command_count, 1);
+	bench_destroy();
+}
+
 static void a_whole_command_needs_no_fetch(void **state)
 {
 	/* Whatever the dialect. */
@@ -303,6 +334,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_topic_alone_is_fetched_until_nothing_waits),
 		cmocka_unit_test(a_fetch_that_finds_nothing_ends),
+		cmocka_unit_test(while_it_stops_commands_stay_in_the_cloud),
+		cmocka_unit_test(fetches_that_find_nothing_are_not_endless),
 		cmocka_unit_test(a_whole_command_needs_no_fetch),
 		cmocka_unit_test(a_poll_brings_raw_commands),
 		cmocka_unit_test(the_answer_to_a_query_is_no_command),

@@ -316,10 +316,30 @@ static void replies_go_first(void **state)
 	bench_destroy();
 }
 
+static void what_fits_no_message_blocks_nothing(void **state)
+{
+	struct command command = { .topic = (char *)"thing/model/down_raw", .raw = true };
+	bench_online();
+	bench->send_error = -EMSGSIZE;
+	reply_to(&command, "bytes");
+	assert_int_equal(bench->session->state, SESSION_ONLINE);
+	assert_int_equal(count_of(COUNT_REFUSED_REPLIES), 1);
+	put_raw("too long");
+	work();
+	assert_fate(0, REPORT_REJECTED, 1);
+	assert_int_equal(bench->session->state, SESSION_ONLINE);
+	bench->send_error = 0;
+	put_raw("next");
+	work();
+	assert_string_equal((char *)bench->sent.payload, "next");
+	bench_destroy();
+}
+
 int main(void)
 {
 	log_set_level(LOG_LEVEL_ERROR);
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_fits_no_message_blocks_nothing),
 		cmocka_unit_test(what_waits_while_offline_goes_when_online),
 		cmocka_unit_test(points_that_wait_go_together),
 		cmocka_unit_test(without_batches_each_goes_alone),

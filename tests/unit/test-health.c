@@ -167,9 +167,15 @@ static void test_exception_is_an_answer(void **state)
 	assert_true(rig->units[1].asked < 25);
 	assert_int_equal(2, rig->devices[0]->stats.exceptions[0].code);
 	assert_int_equal(rig->units[1].asked, rig->devices[0]->stats.exceptions[0].count);
+	/* The log has it once, since nothing else tells why no readings come. */
+	const char *said = strstr(buffer_text(&rig->log), "fails with exception 2: ");
+	assert_non_null(said);
+	assert_null(strstr(said + 1, "fails with"));
+	assert_null(strstr(said, "works again"));
 	rig->units[1].exception = 0;
 	rig_run(rig, 61 * USEC_PER_SEC);
 	assert_true(rig->readings > 1);
+	assert_non_null(strstr(buffer_text(&rig->log), "works again"));
 	/* One exception, as noise may make it, changes nothing for long. */
 	rig->units[1].exception = 2;
 	rig_run(rig, 100000);
@@ -177,6 +183,20 @@ static void test_exception_is_an_answer(void **state)
 	uint32_t before = rig->readings;
 	rig_run(rig, 5 * USEC_PER_SEC);
 	assert_true(rig->readings - before > 100);
+	rig_destroy(rig);
+}
+
+static void test_one_exception_is_not_said(void **state)
+{
+	struct rig *rig = rig_create(&ten_units);
+	rig_run_plan(rig, 0, &(struct rig_poll){ .count = 5, .period = 10 }, 1);
+	rig_run(rig, 5 * USEC_PER_SEC);
+	rig->units[1].exception = 6;
+	rig_run(rig, 10 * USEC_PER_SEC);
+	rig->units[1].exception = 0;
+	rig_run(rig, 60 * USEC_PER_SEC);
+	assert_int_equal(1, rig->devices[0]->stats.exceptions[0].count);
+	assert_null(strstr(buffer_text(&rig->log), "poll "));
 	rig_destroy(rig);
 }
 
@@ -208,6 +228,7 @@ int main(void)
 		cmocka_unit_test(test_device_that_became_slower_comes_back),
 		cmocka_unit_test(test_silent_register_does_not_take_the_device_down),
 		cmocka_unit_test(test_exception_is_an_answer),
+		cmocka_unit_test(test_one_exception_is_not_said),
 		cmocka_unit_test(test_hourly_poll_is_tried_again_soon),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,9 @@ static const char script_text[] =
 	"    return { { cell = 1, value = 42 }, { cell = 2 } }\n"
 	"  end,\n"
 	"  reply = function(command, results, device)\n"
+	"    if command.params and command.params.long then\n"
+	"      return { code = 200, data = { text = rep('x', 2000) } }\n"
+	"    end\n"
 	"    if command.params and command.params.answer then\n"
 	"      return { code = 200, data = { first = results[1].status } }\n"
 	"    end\n"
@@ -45,6 +48,7 @@ struct bench {
 	struct pipeline *pipeline;
 	int replies, code;
 	struct buffer payload;
+	char why[200];
 };
 
 static void take_reply(void *context, const struct command *command, struct reply *reply)
@@ -54,6 +58,7 @@ static void take_reply(void *context, const struct command *command, struct repl
 	bench->code = reply->code;
 	buffer_clear(&bench->payload);
 	buffer_put(&bench->payload, reply->payload.data, reply->payload.size);
+	snprintf(bench->why, sizeof(bench->why), "%s", reply->why ? reply->why : "");
 	reply_destroy(reply);
 }
 
@@ -77,7 +82,7 @@ static int set_up(void **state)
 	value_put_list(&bench->device.polls, 0);
 	bench->conf = (struct conf){
 		.scripts = { .instructions = 100000, .memory_kb = 1024, .wall_ms = 1000 },
-		.enos = { .command_timeout_ms = 30000 },
+		.enos = { .command_timeout_ms = 30000, .max_payload = 1024 },
 		.buses = &bench->bus,
 		.bus_count = 1,
 		.devices = &bench->device,
@@ -166,6 +171,8 @@ static void expect(struct bench *bench, int code, const char *words)
 {
 	assert_int_equal(bench->replies, 1);
 	assert_int_equal(bench->code, code);
+	/* For the log, in words: the quotes of the payload are escaped. */
+	assert_int_equal(bench->why[0] == 0, code == 200);
 	if (!strstr(buffer_text(&bench->payload), words))
 		fail_msg("\"%s\" is not in %s", words, buffer_text(&bench->payload));
 	assert_non_null(strstr(buffer_text(&bench->payload), "\"id\":\"7\""));
@@ -188,6 +195,15 @@ static void the_script_words_the_reply(void **state)
 	submit(bench, "{\"answer\":true}");
 	answer(bench, 2, OUTCOME_DONE);
 	expect(bench, 200, "\"data\":{\"first\":\"done\"}");
+}
+
+static void a_reply_that_fits_no_message_says_so(void **state)
+{
+	struct bench *bench = *state;
+	submit(bench, "{\"long\":true}");
+	answer(bench, 2, OUTCOME_DONE);
+	assert_true(bench->payload.size <= 1024);
+	expect(bench, 200, "does not fit into a message (1024)");
 }
 
 static void what_goes_wrong_has_a_code(void **state)
@@ -265,6 +281,18 @@ static void too_many_are_answered_busy(void **state)
 	assert_int_equal(pipeline_running(bench->pipeline), 4);
 }
 
+static void what_comes_while_it_stops_is_answered(void **state)
+{
+	struct bench *bench = *state;
+	submit(bench, "{\"steps\":3}");
+	pipeline_stop(bench->pipeline);
+	answer(bench, 1, OUTCOME_DONE);
+	expect(bench, 408, "in the middle");
+	submit(bench, "{}");
+	expect(bench, 503, "nothing was sent");
+	assert_null(take_order(bench));
+}
+
 static void those_under_way_at_the_end_are_answered(void **state)
 {
 	struct bench *bench = *state;
@@ -279,6 +307,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_command_runs_and_is_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_script_words_the_reply, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_reply_that_fits_no_message_says_so, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_goes_wrong_has_a_code, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refusals_reach_no_wire, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nothing_to_do_is_success, set_up, tear_down),
@@ -286,6 +316,8 @@ int main(void)
 			rounds_go_on_until_the_script_has_enough, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rounds_have_an_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(too_many_are_answered_busy, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_comes_while_it_stops_is_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			those_under_way_at_the_end_are_answered, set_up, tear_down),
 	};

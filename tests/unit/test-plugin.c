@@ -97,7 +97,7 @@ static void test_files(void **state)
 {
 	char *link OWNED = path_of("link.so"), *dir OWNED = path_of("dir.so");
 	char *text OWNED = path_of("text.so"), *abi OWNED = path_of("abi.so");
-	refuse("none", "none.so: No such file or directory");
+	refuse("none", "none.so: No such file or directory: the plugins there are: abi");
 	assert_int_equal(symlink("abi.so", link), 0);
 	refuse("link", "no regular file");
 	assert_int_equal(mkdir(dir, 0755), 0);
