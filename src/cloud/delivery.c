@@ -23,17 +23,28 @@ static bool strip(const char **text, size_t *size, const char *prefix)
 	return true;
 }
 
-/* Levels that are printable and not empty: they become Uri-Path options and levels of MQTT. */
+static bool is_level(const char *level, size_t size)
+{
+	return size && !(size <= 2 && memcmp(level, "..", size) == 0);
+}
+
+/* Levels that can be Uri-Path options and levels of MQTT: printable, no wildcard, no "..". */
 static bool well_formed(const char *topic, size_t size)
 {
-	if (!size || size > TOPIC_MAX || topic[size - 1] == '/')
+	size_t begun = 0;
+	if (size > TOPIC_MAX)
 		return false;
 	for (size_t i = 0; i < size; i++) {
 		unsigned char c = (unsigned char)topic[i];
-		if (c <= 0x20 || c >= 0x7f || (c == '/' && (!i || topic[i - 1] == '/')))
+		if (c <= 0x20 || c >= 0x7f || c == '+' || c == '#')
 			return false;
+		if (c != '/')
+			continue;
+		if (!is_level(topic + begun, i - begun))
+			return false;
+		begun = i + 1;
 	}
-	return true;
+	return is_level(topic + begun, size - begun);
 }
 
 /*

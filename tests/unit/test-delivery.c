@@ -153,7 +153,9 @@ static void only_our_own_topics_count(void **state)
 		"/sys/pk2/dk1/thing/model/down_raw", "/sys/pk1/dk1", "/sys/pk1/dk1/",
 		"/sys/pk1/dk1thing/model", "/sys/pk1/dk1//thing", "/sys/pk1/dk1/a//b",
 		"/sys/pk1/dk1/thing/", "/sys/pk1/dk1/a b", "/sys/pk1/dk1/a\x01", "x", "/topic/",
-		"/topic/topic/sys/pk1/dk1/thing/model/down_raw", "/sys/pk1/dk1/\xc3\xa4" };
+		"/topic/topic/sys/pk1/dk1/thing/model/down_raw", "/sys/pk1/dk1/\xc3\xa4",
+		"/sys/pk1/dk1/../dk2/thing/service/go", "/sys/pk1/dk1/a/.", "/sys/pk1/dk1/..",
+		"/sys/pk1/dk1/+/#", "/sys/pk1/dk1/thing/#" };
 	bench_online();
 	size_t count = sizeof(foreign) / sizeof(*foreign);
 	for (size_t i = 0; i < count; i++) {
