@@ -1,8 +1,8 @@
 -- Maker:   ABB
 -- Models:  B23, B24 (and B21, which has one phase)
 -- Wire:    Modbus RTU, 19200 baud, 8E1, unit 1 as delivered
--- Source:  ABB, "B23/B24 User Manual" (2CMC485003M0201), chapter "Communication with Modbus",
---          mapping tables; the same addresses in mbmd (ABB) and Victron's dbus-modbus-client
+-- Source:  mbmd (ABB) and Victron's dbus-modbus-client (abb), which agree; both follow ABB,
+--          "B23/B24 User Manual", mapping tables
 -- Lacks:   energies per phase and tariff, harmonics, inputs and outputs, resettable counters,
 --          settings
 --

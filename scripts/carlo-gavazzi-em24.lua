@@ -1,7 +1,7 @@
 -- Maker:   Carlo Gavazzi
--- Models:  EM24-DIN with RS-485 (for its Ethernet version take carlo-gavazzi-em340.lua)
+-- Models:  EM24-DIN with RS-485 (not with Ethernet, which is in carlo-gavazzi-em340.lua)
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
--- Source:  Carlo Gavazzi, "EM24-DIN communication protocol"; the same addresses in mbmd (CGEM24)
+-- Source:  mbmd (CGEM24), which follows Carlo Gavazzi, "EM24-DIN communication protocol"
 -- Lacks:   demands, tariffs, gas and water counters, settings
 --
 -- Three-phase energy analyser.  Integers in input registers, of 32 bits with the low word first.

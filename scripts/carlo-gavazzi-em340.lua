@@ -1,8 +1,8 @@
 -- Maker:   Carlo Gavazzi
 -- Models:  EM330, EM340, ET330, ET340; EM24-DIN with Ethernet (EM24DINAV..E1)
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered; EM24 E1: Modbus TCP
--- Source:  Carlo Gavazzi, "EM330, EM340, ET330, ET340 communication protocol"; the same addresses
---          in mbmd (CGEX3X0, CGEM24_E1) and Victron's dbus-modbus-client (EM24 Ethernet)
+-- Source:  mbmd (CGEX3X0, CGEM24_E1) and, for the EM24, Victron's dbus-modbus-client, which
+--          agree; after Carlo Gavazzi, "EM330, EM340, ET330, ET340 communication protocol"
 -- Lacks:   demands, tariffs, settings
 --
 -- Three-phase energy analyser.  Integers in input registers, of 32 bits with the low word first.

@@ -1,8 +1,8 @@
 -- Maker:   Chint
 -- Models:  DDSU666 (not DDSU666-H, which has another map)
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
--- Source:  Chint, "DDSU666 Single-phase Energy Meter: Modbus Protocol"; the same addresses in
---          Tasmota (xnrg_11_ddsu666), which also shows an answer from the wire
+-- Source:  Tasmota (xnrg_11_ddsu666), which also shows an answer from the wire and values; after
+--          the maker's register table
 -- Lacks:   settings; apparent power, which this model has not
 --
 -- Single-phase energy meter.  Each value is a 32-bit float in two registers, high word first;

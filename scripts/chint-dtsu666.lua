@@ -1,8 +1,8 @@
 -- Maker:   Chint
 -- Models:  DTSU666, DSSU666 (not DTSU666-H, which has another map)
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
--- Source:  Chint, "DTSU666 DSSU666 User Manual", table of communication addresses; the same
---          addresses in mbmd (DTSU666) and gerontec/dtsu666
+-- Source:  mbmd (DTSU666), after Chint, "DTSU666 DSSU666 User Manual"; the list of
+--          gerontec/dtsu666 has the same addresses of the live values
 -- Lacks:   settings, demand, energies per phase and quadrant; DSSU666 in a three-wire system has
 --          no phase voltages
 --

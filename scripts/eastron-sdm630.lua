@@ -1,13 +1,13 @@
 -- Maker:   Eastron
 -- Models:  SDM630-Modbus (V2, MID and the like)
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
--- Source:  "Eastron SDM630-Modbus: Smart Meter Modbus Protocol Implementation", input registers; the
---          same addresses in mbmd (SDM) and SDM_Energy_Meter
+-- Source:  mbmd (SDM) and SDM_Energy_Meter, which agree; both follow "Eastron SDM630-Modbus:
+--          Smart Meter Modbus Protocol Implementation", input registers
 -- Lacks:   reactive and apparent power, power factors, demands, harmonics, settings
 --
 -- Three-phase energy meter.  Each parameter is a 32-bit float in two input registers, high word
--- first.  The blocks hold only registers that the table lists, and are far below 30 parameters, the
--- most that one request may ask for.
+-- first.  The blocks hold only registers that the table lists, and are far below 30 parameters,
+-- the most that one request may ask for.
 --
 -- Parameters:  period         seconds between two readings of voltages, currents, powers; 5
 --              energy_period  the same for frequency and energies; 60

@@ -1,9 +1,8 @@
 -- Maker:   Growatt
--- Models:  string inverters with protocol V3 (registers from 0 to 44): S, MTL-S, UE, TL3-S, older
---          TL-X
+-- Models:  string inverters with registers 0 to 32 of the first protocol (RTU in ESPHome)
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
--- Source:  "Growatt PV Inverter Modbus RS485 RTU Protocol" V3.05, input registers; the same in
---          ESPHome (growatt_solar, protocol RTU)
+-- Source:  ESPHome (growatt_solar, protocol RTU), which follows "Growatt PV Inverter Modbus RS485
+--          RTU Protocol", input registers
 -- Lacks:   storage, faults, everything that is written
 --
 -- Grid inverter.  Integers in input registers, of 32 bits with the high word first.  Newer models

@@ -1,9 +1,9 @@
 -- Maker:   Growatt
--- Models:  string inverters with protocol II: MIN TL-X, MIN TL-XE, MIC, MID, MAX
+-- Models:  string inverters with protocol II, as MIN TL-XE (RTU2 in ESPHome)
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
--- Source:  "Growatt Inverter Modbus RTU Protocol II" V1.13, input registers; the same in ESPHome
---          (growatt_solar, protocol RTU2), those of power and yield also in evcc
---          (growatt-min-tlxe)
+-- Source:  ESPHome (growatt_solar, protocol RTU2) and, for power and yield, evcc
+--          (growatt-min-tlxe), which agree; both follow "Growatt Inverter Modbus RTU Protocol
+--          II", input registers
 -- Lacks:   storage, third tracker and above, faults, everything that is written
 --
 -- Grid inverter.  Integers in input registers, of 32 bits with the high word first.  Older models

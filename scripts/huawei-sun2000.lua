@@ -1,9 +1,8 @@
 -- Maker:   Huawei
--- Models:  SUN2000 string inverters (L1, M0 to M3, KTL), with a power meter where poll meter is
---          wanted
+-- Models:  SUN2000 string inverters, with the power meter if there is one
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1, or Modbus TCP through SDongle or SmartLogger
--- Source:  Huawei, "Solar Inverter Modbus Interface Definitions" (V3.0); the same registers in
---          wlcrs/huawei-solar-lib, those of power and yield also in evcc
+-- Source:  wlcrs/huawei-solar-lib and, for power and yield, evcc, which agree; both follow
+--          Huawei, "Solar Inverter Modbus Interface Definitions"
 -- Lacks:   batteries, optimizers, strings above the second, alarms, everything that is written
 --
 -- Grid inverter.  Integers in holding registers, high word first.  All bits set, but for the sign

@@ -1,9 +1,10 @@
 -- Maker:   Janitza
--- Models:  UMG 604; UMG 96RM, UMG 103 and others with the common addresses from 19000; B23
---          (Janitza)
+-- Models:  UMG 604; UMG 605-PRO, 509-PRO, 512-PRO, 806, 96PA, 801 and B series, which have the
+--          same map
 -- Wire:    Modbus RTU, baud rate and unit as set at the meter; UMG 604 also Modbus TCP
--- Source:  Janitza, "Modbus address list UMG 604", section of the frequently read values (19000);
---          the same addresses in mbmd (JANITZA)
+-- Source:  mbmd (JANITZA) and public profiles of the UMG 604, one of them checked at the device,
+--          which agree; after the section of the frequently read values (19000) of Janitza's
+--          address lists
 -- Lacks:   harmonics, events, inputs and outputs, settings, everything outside of that section
 --
 -- Power analyser.  Each value is a 32-bit float in two holding registers, high word first.

@@ -1,8 +1,8 @@
 -- Maker:   Peacefair
 -- Models:  PZEM-016, PZEM-014, PZEM-004T V3
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
--- Source:  Peacefair, "PZEM-014/016 AC communication module: user manual", section 2; the same
---          layout in ESPHome (pzemac), which also shows an answer from the wire
+-- Source:  ESPHome (pzemac), which also shows an answer from the wire; after Peacefair's user
+--          manual of PZEM-014/016
 -- Lacks:   resetting the energy, for which the maker has a function code of its own (0x42); the
 --          unit's address
 --

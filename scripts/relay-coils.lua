@@ -2,8 +2,8 @@
 -- Models:  Modbus RTU Relay, 8 channels; boards with 4, 8 or 16 relays that keep them as coils
 --          from 0
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered (255 on some boards)
--- Source:  Waveshare, "Modbus RTU Relay", Development Protocol V2: coils 0x0000 and up; the same
---          frames in many public programs
+-- Source:  the frames that Waveshare publishes for its "Modbus RTU Relay" and that many public
+--          programs have: coils from 0x0000
 -- Lacks:   flashing and timed switching, toggling, inputs, the unit's address and baud rate
 --
 -- Each relay is a point, relay_1 and up, true where it is on; setting one switches it, and the

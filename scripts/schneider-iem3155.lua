@@ -1,8 +1,8 @@
 -- Maker:   Schneider Electric
--- Models:  iEM3155, iEM3255; iEM3150 and iEM3250 (which count no export)
+-- Models:  iEM3155, iEM3255 and others of the iEM3000 series with Modbus; some count no export
 -- Wire:    Modbus RTU, 19200 baud, 8E1, unit 1 as delivered
--- Source:  Schneider Electric, "iEM3000 series energy meters: user manual" (DOCA0005), Modbus
---          register list; the same addresses in mbmd (IEM3000)
+-- Source:  mbmd (IEM3000), which follows Schneider Electric, "iEM3000 series: user guide"
+--          (DOCA0005), Modbus register list
 -- Lacks:   power factor (in the maker's four-quadrant coding), energies per phase and tariff,
 --          digital input and output, settings
 --

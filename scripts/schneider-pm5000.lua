@@ -1,8 +1,8 @@
 -- Maker:   Schneider Electric
--- Models:  PM5100, PM5300, PM5500 series (PM5110, PM5320, PM5340, PM5560 and others)
+-- Models:  PM5100 series; others of the PM5000 family with the same public register list
 -- Wire:    Modbus RTU, 19200 baud, 8E1, unit 1 as delivered, or Modbus TCP
--- Source:  Schneider Electric, "PowerLogic PM5000 series: public register list"; the same
---          addresses in SolarNetwork's PM5100 driver
+-- Source:  SolarNetwork's driver for the PM5100, which follows the public register list of
+--          Schneider Electric for the PowerLogic PM5000 series
 -- Lacks:   power factor (in the maker's four-quadrant coding), reactive and apparent energies,
 --          harmonics, demand, alarms, settings
 --

@@ -1,9 +1,8 @@
 -- Maker:   SMA
 -- Models:  Sunny Boy, Sunny Tripower with the SMA Modbus profile (not the SunSpec profile)
 -- Wire:    Modbus TCP, port 502, unit 3; to be switched on in the inverter
--- Source:  SMA, "SMA Modbus Interface: Technical Information", assignment tables of the SMA
---          profile; power, yield, frequency, temperature and condition at the same addresses in
---          evcc and other public programs
+-- Source:  assignment tables of the SMA Modbus profile; power, yield, frequency, temperature and
+--          condition have the same addresses in evcc and another public program
 -- Lacks:   batteries, the energy meter, third DC input and above, everything that is written
 --
 -- Grid inverter.  Integers in registers, high word first.  0x80000000 (signed), 0xffffffff

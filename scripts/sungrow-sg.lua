@@ -1,9 +1,8 @@
 -- Maker:   Sungrow
--- Models:  SG string inverters (SG..RT, SG..RS, SG..CX, SG..KTL, SG..KTL-M and others)
+-- Models:  SG string inverters
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered, or Modbus TCP
--- Source:  Sungrow, "Communication Protocol of PV Grid-Connected String Inverters" (V1.1),
---          running information; the same registers in SunGather, those of power and yield also in
---          evcc
+-- Source:  SunGather and, for power and yield, evcc, which agree; both follow Sungrow,
+--          "Communication Protocol of PV Grid-Connected String Inverters", running information
 -- Lacks:   hybrid inverters (SH), the connected meter, alarms, third tracker and above,
 --          everything that is written; firmware that gives the frequency in 0.01 Hz
 --

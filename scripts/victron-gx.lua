@@ -2,8 +2,8 @@
 -- Models:  GX devices (Cerbo GX, Ekrano GX, Venus GX, CCGX) and Venus OS: service
 --          com.victronenergy.system
 -- Wire:    Modbus TCP, port 502, unit 100; to be switched on at the GX (Settings, Services)
--- Source:  Victron Energy, CCGX-Modbus-TCP-register-list, which is attributes.csv of
---          victronenergy/dbus_modbustcp; grid and PV power at the same addresses in evcc
+-- Source:  attributes.csv of victronenergy/dbus_modbustcp, from which Victron makes its list of
+--          registers; grid and PV power are at the same addresses in evcc
 -- Lacks:   the connected devices themselves, which have units of their own; 32-bit powers of
 --          newer firmware
 --

@@ -101,7 +101,7 @@ static void print_status(struct bridge *bridge, const struct answer *field, stru
 		buffer_put_text(json, "null");
 	print_scripts(bridge, json);
 	buffer_printf(json, ",\"commands_running\":%zu,\"readings_dropped\":%ju,\"field\":",
-		pipeline_running(bridge->pipeline), (uintmax_t)mailbox_dropped(bridge->from_field));
+		pipeline_running(bridge->pipeline), (uintmax_t)bridge_readings_dropped(bridge));
 	buffer_put(json, field->text.data, field->text.size);
 	buffer_put_byte(json, '}');
 }

@@ -2,7 +2,6 @@
 #include "bridge/bridge.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "bridge/parts.h"
@@ -11,7 +10,8 @@
 
 /* Mails that wait for a plane, beside one for each device. */
 #define MAILBOX_ROOM 4096
-#define MAILS_AT_ONCE 64
+/* Readings are decoded for so long in a turn of the loop, then sockets and timers have theirs. */
+#define DECODE_SPAN_US (20 * USEC_PER_MSEC)
 #define STOP_LOOK_MS 10
 #define OVERFLOW_SAY_S 60
 
@@ -128,9 +128,14 @@ static void take_mail(struct bridge *bridge, struct mail *mail)
 	message_destroy(mail);
 }
 
+uint64_t bridge_readings_dropped(const struct bridge *bridge)
+{
+	return mailbox_dropped(bridge->from_field) + bridge->dropped;
+}
+
 static void report_overflow(struct bridge *bridge)
 {
-	uint64_t dropped = mailbox_dropped(bridge->from_field), held;
+	uint64_t dropped = bridge_readings_dropped(bridge), held;
 	if (dropped == bridge->overflow_seen ||
 		!log_limit_pass(&bridge->overflow, loop_now(bridge->loop), &held))
 		return;
@@ -141,25 +146,61 @@ static void report_overflow(struct bridge *bridge)
 	bridge->overflow_seen = dropped;
 }
 
-/* Looks at so many mails, then lets sockets have their turn: thousands may come at once. */
-static void read_mail(struct bridge *bridge, int most)
+static void keep_reading(struct bridge *bridge, struct mail *mail)
 {
-	mailbox_take_all(bridge->from_field, &bridge->mails);
-	for (struct list *link; most > 0 && (link = list_take_first(&bridge->mails)); most--)
+	if (bridge->waiting == bridge->conf->device_count + MAILBOX_ROOM) {
+		struct list *oldest = list_take_first(&bridge->readings);
+		message_destroy(container_of(oldest, struct mail, link));
+		bridge->waiting--;
+		bridge->dropped++;
+	}
+	list_append(&bridge->readings, &mail->link);
+	bridge->waiting++;
+}
+
+/* Readings wait for the scripts; what else came must not wait behind them. */
+static void sort_mail(struct bridge *bridge)
+{
+	struct list mails;
+	list_init(&mails);
+	mailbox_take_all(bridge->from_field, &mails);
+	for (struct list *link; (link = list_take_first(&mails));) {
+		struct mail *mail = container_of(link, struct mail, link);
+		if (mail->kind == MESSAGE_READING)
+			keep_reading(bridge, mail);
+		else
+			take_mail(bridge, mail);
+	}
+}
+
+static void take_readings(struct bridge *bridge, int64_t span_us)
+{
+	int64_t begun_us = loop_now_exact(bridge->loop);
+	for (struct list *link; (link = list_take_first(&bridge->readings));) {
+		bridge->waiting--;
 		take_mail(bridge, container_of(link, struct mail, link));
-	if (!list_empty(&bridge->mails))
+		if (loop_now_exact(bridge->loop) - begun_us >= span_us)
+			break;
+	}
+}
+
+static void read_mail(struct bridge *bridge)
+{
+	sort_mail(bridge);
+	take_readings(bridge, DECODE_SPAN_US);
+	if (!list_empty(&bridge->readings))
 		loop_arm(bridge->loop, &bridge->more_mail, loop_now(bridge->loop) + 1);
 	report_overflow(bridge);
 }
 
 static void mail_ready(struct watch *watch, uint32_t events)
 {
-	read_mail(container_of(watch, struct bridge, mail), MAILS_AT_ONCE);
+	read_mail(container_of(watch, struct bridge, mail));
 }
 
 static void more_mail_due(struct timer *timer, int64_t now_us)
 {
-	read_mail(container_of(timer, struct bridge, more_mail), MAILS_AT_ONCE);
+	read_mail(container_of(timer, struct bridge, more_mail));
 }
 
 uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number)
@@ -250,7 +291,7 @@ int bridge_create(struct bridge **created, const struct bridge_setup *setup)
 	bridge->overflow = (struct log_limit){ .window_us = OVERFLOW_SAY_S * USEC_PER_SEC,
 		.burst = 1 };
 	list_init(&bridge->inquiries);
-	list_init(&bridge->mails);
+	list_init(&bridge->readings);
 	bridge->more_mail.expired = more_mail_due;
 
 	int result = resolver_create(&bridge->resolver, NULL);
@@ -281,7 +322,7 @@ static void end_field(struct bridge *bridge)
 		return;
 	bridge->field_runs = false;
 	field_stop(bridge->field);
-	read_mail(bridge, INT_MAX);
+	read_mail(bridge);
 }
 
 void bridge_destroy(struct bridge *bridge)
@@ -293,6 +334,8 @@ void bridge_destroy(struct bridge *bridge)
 	loop_disarm(bridge->loop, &bridge->stopping);
 	loop_disarm(bridge->loop, &bridge->more_mail);
 	loop_remove(bridge->loop, &bridge->mail);
+	for (struct list *link; (link = list_take_first(&bridge->readings));)
+		message_destroy(container_of(link, struct mail, link));
 	if (bridge->pipeline && bridge->cloud)
 		pipeline_destroy(bridge->pipeline);
 	admin_finish(bridge);
@@ -339,10 +382,15 @@ static void look_whether_done(struct timer *timer, int64_t now_us)
 {
 	struct bridge *bridge = container_of(timer, struct bridge, stopping);
 	size_t pending = cloud_pending(bridge->cloud);
-	if (pending && now_us < bridge->stop_by_us) {
+	if (pending + bridge->waiting > 0 && now_us < bridge->stop_by_us) {
 		loop_arm(bridge->loop, timer, now_us + STOP_LOOK_MS * USEC_PER_MSEC);
 		return;
 	}
+	if (bridge->waiting)
+		log_warning(
+			"bridge: stopped with %zu readings that were not decoded: they are lost; "
+			"they came faster than the scripts could take them",
+			bridge->waiting);
 	if (pending)
 		log_warning("bridge: stopped with %zu reports that the cloud did not acknowledge: "
 			    "they are lost; check the connection to %s",

@@ -40,7 +40,9 @@ struct bridge {
 	struct broker *broker; /* NULL: no echo */
 	struct control *control; /* NULL: no socket */
 	struct watch mail;
-	struct list mails; /* taken from the field, not yet looked at */
+	struct list readings; /* struct mail; taken from the field, not yet decoded */
+	size_t waiting; /* of them */
+	uint64_t dropped; /* of them, the oldest first */
 	struct timer more_mail;
 
 	struct list inquiries;
@@ -65,5 +67,7 @@ void admin_finish(struct bridge *bridge);
 /* Asks the field; the answer comes with this serial.  0 where the field's inbox is full. */
 uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number);
 void bridge_send_plan(struct bridge *bridge, const struct member *device);
+/* Readings that came faster than scripts and cloud took them. */
+uint64_t bridge_readings_dropped(const struct bridge *bridge);
 
 #endif

@@ -150,6 +150,7 @@ static void answer_request(
 		OUTCOME_EXPIRED, OUTCOME_LINK, OUTCOME_SKIPPED, OUTCOME_BUSY };
 	const struct node *answers = talk->trial->step->answers;
 	size_t i = talk->answered++;
+	enum outcome_status status = OUTCOME_DONE;
 	bool reads = wire->content_size > 0;
 	if (!answers || i >= answers->count) {
 		if (reads)
@@ -159,19 +160,22 @@ static void answer_request(
 	}
 	const char *text = answers->items[i].text;
 	for (size_t k = 0; k < sizeof(plain) / sizeof(*plain); k++) {
-		if (strcmp(text, outcome_name(plain[k])) == 0) {
-			step->status = plain[k];
-			return;
-		}
+		if (strcmp(text, outcome_name(plain[k])) == 0)
+			status = plain[k];
 	}
+	step->status = status;
 	if (sscanf(text, "exception %u", &step->code) == 1)
 		step->status = OUTCOME_EXCEPTION;
-	else if (!trial_parse_hex(talk->trial,
-			 "an answer (bytes, \"done\", \"exception 2\", \"timeout\", ...)", text,
-			 &step->bytes))
+	else if (status != OUTCOME_DONE)
 		return;
-	else if (step->bytes.size != wire->content_size)
-		trial_fail(talk->trial, "answer %zu has %zu bytes, but the request reads %u", i + 1,
+	else if (strcmp(text, outcome_name(OUTCOME_DONE)) != 0 &&
+		!trial_parse_hex(talk->trial,
+			"an answer (bytes, \"done\", \"exception 2\", \"timeout\", ...)", text,
+			&step->bytes))
+		return;
+	else if (step->bytes.size > wire->content_size || (reads && !step->bytes.size))
+		trial_fail(talk->trial,
+			"answer %zu has %zu bytes, but the request reads %u at the most", i + 1,
 			step->bytes.size, wire->content_size);
 }
 

@@ -158,7 +158,7 @@ static void step_report(struct session *session, uint8_t what)
 	uint32_t items = (what >> 2 & 7) * (what & 32 ? 20 : 1);
 	value_put_map(&value, items);
 	for (uint32_t i = 0; i < items; i++) {
-		char name[24];
+		char name[32];
 		snprintf(name, sizeof(name), "point_of_a_name_%u", i);
 		value_pair_integer(&value, name, i);
 	}

@@ -259,6 +259,13 @@ static void test_write(void **state)
 	expect_error(verdict, EB_EXCEPTION);
 	assert_int_equal(verdict->code, 4);
 	end(&session);
+	/* Without an operator it is nobody. */
+	begin(&session, METER,
+		"{\"write\":\"04000C01\",\"bytes\":\"0a\",\"password\":\"02010203\"}");
+	expect_sent(&session,
+		"FE FE FE FE 68 03 20 12 22 20 65 68 14 0D 34 3F 33 37 35 34 35 36 33 33 33 33 3D "
+		"87 16");
+	end(&session);
 }
 
 static void test_set_clocks(void **state)

@@ -144,6 +144,8 @@ static void test_sum_covers_its_range(void **state)
 		"{}", "{\"send_text\":\"?\"}");
 	hear_hex(&session, "02 30 31 41 42 83 03 0d");
 	expect_content(&session, EB_ANSWER, "01AB");
+	/* Too short to have one. */
+	expect_error(hear_hex(&session, "02 30 03 0d"), EB_CRC);
 	end(&session);
 }
 
@@ -242,6 +244,9 @@ static void test_two_devices_on_one_stream(void **state)
 	assert_true(match(&session, two, "{}") > 0);
 	hear(&session, ":P1 3\n");
 	expect_content(&session, EB_ANSWER, ":P1 3");
+	/* Cut off before it says whose it is: it may have been the answer, but not the other's. */
+	expect_error(hear(&session, ":"), EB_SHORT);
+	assert_int_equal(hear(&session, ":P2 4")->kind, EB_NOISE);
 	end(&session);
 }
 
@@ -313,6 +318,10 @@ static void test_flags(void **state)
 		begin(&session, LINES, "{}", requests[i].request);
 		assert_int_equal(session.request->wire.flags, requests[i].flags);
 		assert_string_equal(session.request->text, requests[i].text);
+		/* What listens has no frame. */
+		int size = eb_plugin.encode(
+			session.codec.state, &session.sent, session.codec.frame);
+		assert_true((requests[i].flags & EB_LISTEN) ? size == -EINVAL : size > 0);
 		end(&session);
 	}
 }

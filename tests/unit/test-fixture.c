@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fixtures of scripts: what they say of a script that does not what they expect, and of themselves. */
+#include "script/fixture.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "util/alloc.h"
+
+extern const struct eb_plugin eb_plugin;
+
+static const struct conf_scripts limits = { 1000000, 16384, 10000 };
+
+/* A thermostat: temperature and setpoint in registers 0 and 1; counts its readings. */
+static const char thermostat[] =
+	"return {\n"
+	"	polls = function(device)\n"
+	"		if device.parameters.wrong then error('no polls today') end\n"
+	"		return { { name = 'live', period = 5, read = 'holding_registers', address = 0,\n"
+	"			count = device.parameters.count or 2 } }\n"
+	"	end,\n"
+	"	decode = function(reading, device)\n"
+	"		local regs = registers(reading.bytes)\n"
+	"		local count = (device.state.count or 0) + 1\n"
+	"		device.state.count = count\n"
+	"		return { points = { temperature = regs:s16(0) / 10, setpoint = regs:u16(1),\n"
+	"			count = count } }\n"
+	"	end,\n"
+	"	encode = function(command, device, results)\n"
+	"		if command.raw then return { { write = 'holding_registers', address = 1,\n"
+	"			bytes = command.raw } } end\n"
+	"		if command.params.none then return {} end\n"
+	"		if command.params.bad then return { { write = 'nothing' } } end\n"
+	"		local value = command.params.setpoint\n"
+	"		if not value then return nil, 'setpoint is missing' end\n"
+	"		if #results == 0 then\n"
+	"			return { { read = 'holding_registers', address = 0, count = 1 }, more = true }\n"
+	"		end\n"
+	"		if not results[1].ok then return nil, 'no temperature: ' .. results[1].status end\n"
+	"		return { { write = 'holding_registers', address = 1, values = { value } } }\n"
+	"	end,\n"
+	"	reply = function(command, results)\n"
+	"		if command.raw then return { raw = '\\1' } end\n"
+	"		if results[#results].ok then return { data = { steps = #results } } end\n"
+	"	end,\n"
+	"}\n";
+
+#define HEAD "plugin = \"modbus\";\ndevice = { unit = 1; };\n"
+#define CASES(text) HEAD "cases = ( " text " );\n"
+#define SET \
+	"command = \"{'id':'1','method':'thing.service.measurepoint.set','params':{'setpoint':21}}\"; "
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* Runs the fixture beside the thermostat; said gets the problems without the directory. */
+static int run(const char *text, struct buffer *said)
+{
+	char dir[] = "/tmp/fixture-test-XXXXXX";
+	assert_non_null(mkdtemp(dir));
+	char *script OWNED = must_printf("%s/t.lua", dir),
+		     *path OWNED = must_printf("%s/t.test", dir);
+	write_file(script, thermostat);
+	write_file(path, text);
+	struct plugins *plugins = plugins_create(dir);
+	plugins_add(plugins, &eb_plugin);
+	struct problems problems = PROBLEMS_NONE;
+	struct fixture fixture;
+	int result = fixture_read(&fixture, path, plugins, &problems);
+	if (result == 0)
+		result = fixture_run(&fixture, &limits, &problems);
+	for (size_t i = 0; i < problems.count; i++)
+		buffer_printf(said, "%u: %s\n", problems.items[i].line, problems.items[i].text);
+	fixture_finish(&fixture);
+	problems_finish(&problems);
+	plugins_destroy(plugins);
+	unlink(script);
+	unlink(path);
+	rmdir(dir);
+	return result;
+}
+
+/* Expects the result and all that is said: NULL for nothing, else words that must be there. */
+static void check(const char *text, int expected, const char *words)
+{
+	OWNED_BUFFER said = BUFFER_EMPTY;
+	int result = run(text, &said);
+	if (result != expected)
+		fail_msg("%d, expected %d: %s\n%s", result, expected, text, buffer_text(&said));
+	if (!words)
+		assert_string_equal(buffer_text(&said), "");
+	else if (!strstr(buffer_text(&said), words))
+		fail_msg("%s\nsays\n%s\nexpected\n%s", text, buffer_text(&said), words);
+}
+
+static void passes(void **state)
+{
+	check(CASES("{ name = \"a\"; poll = \"live\"; hex = \"00eb 0015\"; "
+		    "expect = \"{'points': {'temperature': 23.5, 'setpoint': 21.0, 'count': 1}}\"; }"),
+		0, NULL);
+	/* The whole answer of unit 1, its CRC worked out by another program. */
+	check(CASES("{ name = \"a\"; poll = \"live\"; frame = \"01 03 04 00eb 0015 4bc8\"; "
+		    "expect = \"[{\\\"points\\\":{\\\"temperature\\\":23.5,\\\"setpoint\\\":21,"
+		    "\\\"count\\\":1}}]\"; }"),
+		0, NULL);
+	check(CASES("{ name = \"a\"; poll = \"live\"; hex = \"00\"; error = \"no whole registers\"; }"),
+		0, NULL);
+	check(CASES("{ name = \"a\"; frames = ( \"01 03 0000 0002 c40b\" ); "
+		    "polls = \"[{'name':'live','period':5,'read':'holding_registers','address':0,"
+		    "'count':2}]\"; }"),
+		0, NULL);
+	check(CASES("{ name = \"a\"; parameters = { wrong = true; }; error = \"no polls today\"; }"),
+		0, NULL);
+	check(CASES("{ name = \"a\"; down_raw = \"00 15\"; reply = \"{'raw': '01'}\"; "
+		    "requests = \"[{'write':'holding_registers','address':1,'bytes':'00 15'}]\"; }"),
+		0, NULL);
+	check(CASES("{ name = \"a\"; command = \"{'id':'1','params':{}}\"; refused = \"missing\"; }"),
+		0, NULL);
+}
+
+static void keeps_state_within_a_case(void **state)
+{
+	check(CASES("{ name = \"a\"; steps = ( "
+		    "{ poll = \"live\"; hex = \"00000000\"; "
+		    "expect = \"{'points': {'temperature': 0, 'setpoint': 0, 'count': 1}}\"; }, "
+		    "{ poll = \"live\"; hex = \"00000000\"; "
+		    "expect = \"{'points': {'temperature': 0, 'setpoint': 0, 'count': 2}}\"; } ); }, "
+		    "{ name = \"b\"; poll = \"live\"; hex = \"00000000\"; "
+		    "expect = \"{'points': {'temperature': 0, 'setpoint': 0, 'count': 1}}\"; }"),
+		0, NULL);
+}
+
+static void speaks_in_rounds(void **state)
+{
+	check(CASES("{ name = \"a\"; " SET "answers = ( \"00eb\", \"done\" ); "
+		    "frames = ( \"01 03 0000 0001 840a\", \"01 06 0001 0015 19c5\" ); "
+		    "requests = \"[{'read':'holding_registers','address':0,'count':1},"
+		    "{'write':'holding_registers','address':1,'values':[21]}]\"; "
+		    "reply = \"{'code':200,'data':{'steps':2}}\"; }"),
+		0, NULL);
+	check(CASES("{ name = \"a\"; " SET "answers = ( \"timeout\" ); refused = \"timeout\"; }"),
+		0, NULL);
+	check(CASES("{ name = \"a\"; " SET "answers = ( \"00eb\", \"exception 2\" ); "
+		    "reply = \"null\"; }"),
+		0, NULL);
+	check(CASES("{ name = \"a\"; " SET "refused = \"x\"; reply = \"null\"; }"), 1,
+		"case \"a\": request 1 reads 2 bytes: answers lacks them");
+	check(CASES("{ name = \"a\"; " SET "answers = ( \"00eb\", \"done\", \"done\" ); "
+		    "reply = \"{'code':200,'data':{'steps':2}}\"; }"),
+		1, "there are 3 answers to 2 requests");
+	check(CASES("{ name = \"a\"; " SET "answers = ( \"done\" ); reply = \"null\"; }"), 1,
+		"answer 1 has 0 bytes, but the request reads 2 at the most");
+	check(CASES("{ name = \"a\"; " SET "answers = ( \"lost\" ); reply = \"null\"; }"), 1,
+		"an answer (bytes, \"done\", \"exception 2\", \"timeout\", ...) is no pairs of");
+}
+
+static void says_what_differs(void **state)
+{
+	check(CASES("{ name = \"a\"; poll = \"live\"; hex = \"00eb 0015\"; "
+		    "expect = \"{'points': {'temperature': 23.4, 'count': 1, 'level': 5}}\"; }"),
+		1,
+		"3: case \"a\": points.temperature is 23.5, expected 23.4\n"
+		"3: case \"a\": points.level is nothing, expected 5\n"
+		"3: case \"a\": points.setpoint is 21, expected nothing\n");
+	check(CASES("{ name = \"a\"; poll = \"live\"; hex = \"00eb 0015\"; expect = \"[]\"; }"), 1,
+		"[1] is {\"points\":{\"count\":1,\"setpoint\":21,\"temperature\":23.5}}, expected "
+		"nothing");
+	check(CASES("{ name = \"a\"; poll = \"live\"; hex = \"00eb 0015\"; error = \"x\"; }"), 1,
+		"decode does not fail, expected \"x\"");
+	check(CASES("{ name = \"a\"; poll = \"live\"; hex = \"00\"; error = \"too wet\"; }"), 1,
+		"no whole registers\", expected \"too wet\"");
+	check(CASES("{ name = \"a\"; poll = \"live\"; hex = \"00eb 0015 00\"; expect = \"[]\"; }"),
+		1, "hex has 5 bytes, but the poll reads 4 at the most");
+	check(CASES("{ name = \"a\"; poll = \"slow\"; hex = \"00eb\"; expect = \"[]\"; }"), 1,
+		"there is no poll \"slow\": there is live");
+	check(CASES("{ name = \"a\"; poll = \"live\"; frame = \"01 03 04 00eb 0015 4bc9\"; "
+		    "expect = \"[]\"; }"),
+		1, "frame is not what the poll waits for: plugin modbus says crc");
+	check(CASES("{ name = \"a\"; frames = ( \"01 03 0000 0003 05cb\" ); }"), 1,
+		"frame 1 is 010300000002c40b, expected 01030000000305cb");
+	check(CASES("{ name = \"a\"; frames = ( ); polls = \"[]\"; }"), 1,
+		"there are 1 requests and 0 frames");
+	check(CASES("{ name = \"a\"; parameters = { count = 200; }; frames = ( ); }"), 1,
+		"200 holding_registers are too many to read in one frame");
+	check(CASES("{ name = \"a\"; command = \"{'id':'1','params':{'bad':1}}\"; requests = \"[]\"; }"),
+		1, "write is \"nothing\", it must be one of");
+	check(CASES("{ name = \"a\"; command = \"{'id':'1','params':{}}\"; requests = \"[]\"; }"),
+		1, "is refused: setpoint is missing");
+	check(CASES("{ name = \"a\"; command = \"{'id':'1','params':{'none':1}}\"; refused = \"x\"; }"),
+		1, "is not refused, expected \"x\"");
+	check(CASES("{ name = \"a\"; command = \"{'id'\"; requests = \"[]\"; }"), 1,
+		"command cannot be read");
+}
+
+/* Each is said at once, and nothing is run. */
+static void says_what_is_wrong_with_itself(void **state)
+{
+	check("", -EINVAL, "plugin is missing");
+	check(HEAD, -EINVAL, "there are no cases");
+	check("plugin = \"smoke\"; cases = ( { name = \"a\"; frames = ( ); } );", -EINVAL,
+		"smoke.so: No such file or directory");
+	check("speed = 5;" HEAD, -EINVAL, "does not know \"speed\": known are script, plugin");
+	check("link = \"air\";" CASES("{ name = \"a\"; frames = ( ); }"), -EINVAL,
+		"link is \"air\": it must be \"serial\" or \"tcp\"");
+	check("script = \"../t.lua\";" CASES("{ name = \"a\"; frames = ( ); }"), -EINVAL,
+		"the script stands beside its fixtures");
+	check("script = \"u.lua\";" CASES("{ name = \"a\"; frames = ( ); }"), -EINVAL,
+		"u.lua: cannot be loaded: No such file");
+	check(CASES("{ poll = \"live\"; hex = \"00\"; }"), -EINVAL,
+		"3: name is missing: what the case shows\n3: poll needs expect or error");
+	check(CASES("{ name = \"a\"; poll = \"live\"; expect = \"[]\"; }"), -EINVAL,
+		"poll needs hex");
+	check(CASES("{ name = \"a\"; poll = 5; }"), -EINVAL,
+		"poll is an integer: it must be a text");
+	check(CASES("{ name = \"a\"; }"), -EINVAL, "nothing to try");
+	check(CASES("{ name = \"a\"; pole = \"live\"; }"), -EINVAL, "does not know \"pole\"");
+	check(CASES("{ name = \"a\"; steps = ( { pole = \"live\"; } ); }"), -EINVAL,
+		"a step does not know \"pole\"");
+	check(CASES("{ name = \"a\"; poll = \"live\"; steps = ( { } ); }"), -EINVAL,
+		"poll stands beside steps");
+	check(CASES("{ name = \"a\"; steps = ( ); }"), -EINVAL, "steps is empty");
+	check(CASES("{ name = \"a\"; " SET "poll = \"live\"; }"), -EINVAL,
+		"poll and command are two steps");
+	check(CASES("{ name = \"a\"; " SET "hex = \"00\"; }"), -EINVAL,
+		"hex does not go with a command");
+	check(CASES("{ name = \"a\"; " SET "}"), -EINVAL, "a command needs requests");
+	check(CASES("{ name = \"a\"; poll = \"live\"; hex = \"00\"; error = \"x\"; reply = \"1\"; }"),
+		-EINVAL, "reply does not go with poll");
+	check(CASES("{ name = \"a\"; frames = 5; }"), -EINVAL, "frames is an integer");
+	check(CASES("5"), -EINVAL, "an item is an integer: it must be a group { }");
+	check(CASES("{ name = \"a\"; poll = \"live\"; hex = \"0g\"; error = \"x\"; }"), 1,
+		"hex is no pairs of hexadecimal digits: 0g");
+	check(CASES("{ name = \"a\"; poll = \"live\"; hex = \"00eb 0015\"; expect = \"{\"; }"), 1,
+		"what is expected is no JSON");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(passes),
+		cmocka_unit_test(keeps_state_within_a_case),
+		cmocka_unit_test(speaks_in_rounds),
+		cmocka_unit_test(says_what_differs),
+		cmocka_unit_test(says_what_is_wrong_with_itself),
+	};
+	return cmocka_run_group_tests_name("fixture", tests, NULL, NULL);
+}
