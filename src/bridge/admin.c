@@ -9,6 +9,9 @@
 #include "util/alloc.h"
 #include "util/json.h"
 
+/* So many devices that are not well are named; the counts are of all. */
+#define UNWELL_MAX 20
+
 struct admin_command {
 	const char *name;
 	bool privileged;
@@ -62,6 +65,29 @@ static void print_counts(struct bridge *bridge, struct buffer *json)
 	buffer_put_byte(json, '}');
 }
 
+/* Who needs to be looked at: the counts alone do not say. */
+static void print_unwell(struct bridge *bridge, struct buffer *json)
+{
+	uint32_t shown = 0;
+	buffer_put_text(json, ",\"unwell\":[");
+	for (uint32_t i = 0; i < bridge->conf->device_count && shown < UNWELL_MAX; i++) {
+		const struct member *device = &bridge->fleet->devices[i];
+		enum session_state session = cloud_device_state(bridge->cloud, i);
+		bool unwell = device->health == HEALTH_SUSPECT || device->health == HEALTH_DOWN ||
+			device->script_error || session == SESSION_WAITING;
+		if (!unwell)
+			continue;
+		buffer_put_text(json, shown++ ? ",{\"device\":" : "{\"device\":");
+		json_put_text(json, device->conf->name);
+		buffer_put_text(json, ",\"bus\":");
+		json_put_text(json, bridge->conf->buses[device->conf->bus].name);
+		buffer_printf(json, ",\"health\":\"%s\",\"session\":\"%s\",\"script\":\"%s\"}",
+			health_name(device->health), session_state_name(session),
+			device->script_error ? "failing" : "ok");
+	}
+	buffer_put_byte(json, ']');
+}
+
 static void print_scripts(struct bridge *bridge, struct buffer *json)
 {
 	buffer_put_text(json, ",\"scripts\":[");
@@ -92,6 +118,7 @@ static void print_status(struct bridge *bridge, const struct answer *field, stru
 	buffer_printf(json, ",\"version\":\"" PACKAGE_VERSION "\",\"uptime_s\":%jd,",
 		(intmax_t)(up / USEC_PER_SEC));
 	print_counts(bridge, json);
+	print_unwell(bridge, json);
 	buffer_put_text(json, ",\"cloud\":");
 	cloud_status(bridge->cloud, json);
 	buffer_put_text(json, ",\"mqtt\":");

@@ -175,6 +175,15 @@ static void check_names(const struct plan *plan, const struct drafts *drafts,
 	}
 }
 
+/* Says of which device: what a script's poll lacks may lie with its address or its parameters. */
+static void name_device(struct problems *problems, const struct problems *own, struct place place,
+	const struct conf_device *device)
+{
+	for (size_t i = 0; i < own->count; i++)
+		problem_error(
+			problems, place, "device \"%s\": %s", device->name, own->items[i].text);
+}
+
 int polls_plan(struct plan **result, const struct conf *conf, uint32_t number,
 	const struct buffer *declared, const char *file, struct problems *problems)
 {
@@ -194,10 +203,14 @@ int polls_plan(struct plan **result, const struct conf *conf, uint32_t number,
 	plan->count = 0;
 	for (size_t i = 0; i < drafts.count; i++) {
 		struct draft *draft = &drafts.items[i];
+		struct problems own = PROBLEMS_NONE;
+		bool of_script = draft->source == SETTINGS_SCRIPT;
 		if (poll_init(&plan->polls[plan->count], codec.plugin, codec.state, &address,
 			    draft->map.data, draft->map.size, draft->source, draft->place,
-			    problems) == 0)
+			    of_script ? &own : problems) == 0)
 			plan->count++;
+		name_device(problems, &own, draft->place, device);
+		problems_finish(&own);
 	}
 	if (problems->errors == errors)
 		check_names(plan, &drafts, device, problems);

@@ -3,6 +3,6 @@
 
 const struct verb verb_reload = {
 	.name = "reload",
-	.summary = "reads the scripts again, and says what became of each",
+	.summary = "reads scripts and secrets again, and says what became of each",
 	.wait_ms = 60000,
 };

@@ -117,6 +117,9 @@ static void faults_name_where_they_stand(void **state)
 	assert_true(bench.result < 0);
 	assert_int_equal(bench.problems.errors, 2);
 	assert_string_equal(bench.problems.items[0].file, "meter.lua");
+	/* Many devices may share the script: it is said of which one. */
+	assert_ptr_equal(
+		strstr(bench.problems.items[0].text, "device \""), bench.problems.items[0].text);
 	assert_string_equal(bench.problems.items[1].file, "site.conf");
 	assert_int_equal(bench.problems.items[1].line, 11);
 	finish(&bench);
