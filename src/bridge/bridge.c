@@ -341,10 +341,11 @@ static void look_whether_done(struct timer *timer, int64_t now_us)
 		loop_arm(bridge->loop, timer, now_us + STOP_LOOK_MS * USEC_PER_MSEC);
 		return;
 	}
-	if (pending)
+	size_t lost = cloud_save(bridge->cloud);
+	if (lost)
 		log_warning("bridge: stopped with %zu reports that the cloud did not acknowledge: "
 			    "they are lost; check the connection to %s",
-			pending, bridge->conf->enos.host);
+			lost, bridge->conf->enos.host);
 	loop_stop(bridge->loop);
 }
 
