@@ -13,6 +13,8 @@
 #include "util/log.h"
 
 #define ROWS_AT_ONCE 500
+/* Rows that are deleted at once: many, since they share pages that are then never written. */
+#define GONE_AT_ONCE 4000
 /* Acknowledged rows that wait to be deleted: beyond it nothing more is read back. */
 #define GONE_MAX 10000
 #define RETRY_MIN_US USEC_PER_SEC
@@ -91,7 +93,7 @@ static int64_t oldest_ms(struct spool *spool)
 static void give_write(struct spool *spool, int64_t since_us, size_t most)
 {
 	struct job *job = job_create(JOB_WRITE);
-	size_t gone = spool->gone.count < most ? spool->gone.count : most;
+	size_t gone = spool->gone.count < GONE_AT_ONCE ? spool->gone.count : GONE_AT_ONCE;
 	take_due(spool, job, since_us, most);
 	job->write.gone = must_memdup(spool->gone.ids, gone * sizeof(uint64_t));
 	job->write.gone_count = gone;
@@ -101,11 +103,11 @@ static void give_write(struct spool *spool, int64_t since_us, size_t most)
 	writer_give(spool->writer, job);
 }
 
-/* Deleting never is urgent, even where reports are written before they are sent. */
+/* Deleting is never urgent. */
 static int64_t gone_wait_us(const struct spool *spool)
 {
-	int64_t wait_us = half_us(spool);
-	return wait_us ? wait_us : USEC_PER_SEC / 2;
+	int64_t wait_us = 4 * half_us(spool);
+	return wait_us > 2 * USEC_PER_SEC ? wait_us : 2 * USEC_PER_SEC;
 }
 
 /* When the disk has something to do; INT64_MAX: never. */
@@ -117,6 +119,8 @@ static int64_t wanted_us(const struct spool *spool)
 	if (!list_empty(&spool->fresh))
 		due_us = container_of(spool->fresh.next, struct waiting, fresh)->since_us +
 			half_us(spool);
+	if (spool->gone.count >= GONE_AT_ONCE)
+		return spool->free_us;
 	if (spool->gone.count && spool->gone_since_us + gone_wait_us(spool) < due_us)
 		due_us = spool->gone_since_us + gone_wait_us(spool);
 	if (spool->totals.rows && spool->conf->max_age_s && spool->aged_us < due_us)
@@ -131,7 +135,7 @@ static int64_t due_us(const struct spool *spool)
 	if (spool->failing)
 		return spool->free_us + spool->retry_us;
 	/* What is more than one job takes, and was due before that one, need not wait again. */
-	if (wanted <= spool->free_us || spool->gone.count > ROWS_AT_ONCE)
+	if (wanted <= spool->free_us || spool->gone.count >= GONE_AT_ONCE)
 		rested = spool->free_us;
 	return wanted > rested ? wanted : rested;
 }
@@ -465,9 +469,7 @@ size_t spool_save(struct spool *spool)
 	spool_settle(spool);
 	loop_disarm(spool->loop, &spool->timer);
 	if (spool->opened && (spool->unsaved || spool->gone.count)) {
-		size_t most = spool->unsaved > spool->gone.count ? spool->unsaved
-								 : spool->gone.count;
-		give_write(spool, INT64_MAX, most);
+		give_write(spool, INT64_MAX, spool->unsaved);
 		spool_settle(spool);
 	}
 	spool->saved = true;
