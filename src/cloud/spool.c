@@ -405,6 +405,7 @@ int spool_create(struct spool **result, const struct spool_setup *setup)
 	spool->count = conf->device_count;
 	spool->queues = must_array(spool->count, sizeof(struct queue *));
 	spool->timer.expired = on_timer;
+	spool->last_id = 1; /* as if that were on the disk, until it is known */
 	spool->free_us = loop_now(setup->loop);
 	spool->retry_us = RETRY_MIN_US;
 	spool->news = (struct log_limit){ .window_us = EVICTION_NEWS_US, .burst = 1 };

@@ -85,7 +85,7 @@ static inline void rig_pass(struct rig *rig, int64_t ms)
 	}
 }
 
-static inline void rig_start(struct rig *rig)
+static inline void rig_start_unopened(struct rig *rig)
 {
 	assert_int_equal(loop_create(&rig->loop, &rig->clock), 0);
 	struct spool_setup setup = { .conf = &rig->conf, .loop = rig->loop, .ready = ignore_ready };
@@ -94,6 +94,11 @@ static inline void rig_start(struct rig *rig)
 		queue_init(&rig->queues[i]);
 		spool_attach(rig->spool, i, &rig->queues[i]);
 	}
+}
+
+static inline void rig_start(struct rig *rig)
+{
+	rig_start_unopened(rig);
 	rig_pass(rig, 10);
 }
 

@@ -100,7 +100,7 @@ static void before_it_is_sent_where_the_interval_is_0(void **state)
 	rig_pass(&rig, 1);
 	assert_int_equal(rig_status(&rig, "written"), 1);
 	assert_int_equal(rig_take(&rig, 0), mark);
-	rig_pass(&rig, 1000);
+	rig_pass(&rig, 2500);
 	assert_int_equal(rig_status(&rig, "rows"), 0);
 	rig_stop(&rig);
 	rig_finish(&rig);
@@ -132,7 +132,7 @@ static void a_restart_delivers_what_was_there(void **state)
 	}
 	for (int i = 0; i < DEVICES; i++)
 		assert_int_equal(expected[i], 301 + i);
-	rig_pass(&rig, 2000);
+	rig_pass(&rig, 3000);
 	assert_int_equal(rig_status(&rig, "rows"), 0);
 	assert_int_equal(rig_status(&rig, "deleted"), 300);
 	rig_stop(&rig);
@@ -215,7 +215,7 @@ static void of_attributes_the_newest_are_kept(void **state)
 	assert_int_equal(json_print(&json, &reader), 0);
 	assert_string_equal(buffer_text(&json), "{\"c\":3,\"a\":2,\"b\":1}");
 	rig_take(&rig, 0);
-	rig_pass(&rig, 2000);
+	rig_pass(&rig, 3000);
 	assert_int_equal(rig_status(&rig, "rows"), 0);
 	rig_stop(&rig);
 	rig_finish(&rig);
@@ -253,7 +253,7 @@ static void nothing_is_lost_or_comes_twice_while_the_cloud_flaps(void **state)
 		}
 	}
 	assert_int_equal(count, 2000);
-	rig_pass(&rig, 2000);
+	rig_pass(&rig, 3000);
 	assert_int_equal(rig_status(&rig, "rows"), 0);
 	rig_stop(&rig);
 	rig_finish(&rig);
@@ -276,6 +276,25 @@ static void the_backlog_comes_at_its_rate(void **state)
 			count++;
 	}
 	assert_in_range(count, 190, 215);
+	rig_stop(&rig);
+	rig_finish(&rig);
+}
+
+static void raw_bytes_wait_until_the_disk_is_known(void **state)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig_start(&rig);
+	int64_t first = rig_put(&rig, 0, REPORT_RAW, "{}");
+	rig_stop(&rig);
+	rig_start_unopened(&rig);
+	int64_t second = rig_put(&rig, 0, REPORT_RAW, "{}");
+	rig_online(&rig, true);
+	assert_int_equal(rig_take(&rig, 0), 0);
+	rig_pass(&rig, 200);
+	assert_int_equal(rig_take(&rig, 0), first);
+	rig_pass(&rig, 200);
+	assert_int_equal(rig_take(&rig, 0), second);
 	rig_stop(&rig);
 	rig_finish(&rig);
 }
@@ -423,6 +442,7 @@ int main(void)
 		cmocka_unit_test(of_attributes_the_newest_are_kept),
 		cmocka_unit_test(nothing_is_lost_or_comes_twice_while_the_cloud_flaps),
 		cmocka_unit_test(the_backlog_comes_at_its_rate),
+		cmocka_unit_test(raw_bytes_wait_until_the_disk_is_known),
 		cmocka_unit_test(a_full_disk_is_survived),
 		cmocka_unit_test(no_directory_is_survived),
 	};
