@@ -391,10 +391,11 @@ static void look_whether_done(struct timer *timer, int64_t now_us)
 			"bridge: stopped with %zu readings that were not decoded: they are lost; "
 			"they came faster than the scripts could take them",
 			bridge->waiting);
-	if (pending)
+	size_t lost = cloud_save(bridge->cloud);
+	if (lost)
 		log_warning("bridge: stopped with %zu reports that the cloud did not acknowledge: "
 			    "they are lost; check the connection to %s",
-			pending, bridge->conf->enos.host);
+			lost, bridge->conf->enos.host);
 	loop_stop(bridge->loop);
 }
 

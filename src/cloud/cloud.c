@@ -4,6 +4,7 @@
 #include "cloud/delivery.h"
 #include "cloud/session.h"
 #include "cloud/shard.h"
+#include "cloud/spool.h"
 #include "util/alloc.h"
 
 /* One login every so long is no burden to anyone. */
@@ -86,6 +87,23 @@ static int create_sessions(struct cloud *cloud, const struct conf *conf)
 	return 0;
 }
 
+static void mark_ready(struct cloud *cloud, struct session *session);
+
+static void spool_ready(void *context, uint32_t device)
+{
+	struct cloud *cloud = context;
+	mark_ready(cloud, cloud->sessions[device]);
+}
+
+static int create_spool(struct cloud *cloud, const struct conf *conf)
+{
+	const struct spool_setup setup = {
+		.conf = conf, .loop = cloud->plane.loop, .context = cloud, .ready = spool_ready
+	};
+	cloud->plane.late_after_ms = conf->spool.late_after_s * INT64_C(1000);
+	return conf->spool.enabled ? spool_create(&cloud->plane.spool, &setup) : 0;
+}
+
 int cloud_create(struct cloud **result, const struct cloud_setup *setup)
 {
 	const struct conf *conf = setup->conf;
@@ -112,6 +130,8 @@ int cloud_create(struct cloud **result, const struct cloud_setup *setup)
 	if (error == 0)
 		error = shards_create(&cloud->shards, &shards);
 	if (error == 0)
+		error = create_spool(cloud, conf);
+	if (error == 0)
 		error = create_sessions(cloud, conf);
 	if (error < 0) {
 		cloud_destroy(cloud);
@@ -125,6 +145,7 @@ void cloud_destroy(struct cloud *cloud)
 {
 	if (!cloud)
 		return;
+	cloud_save(cloud);
 	server_finish(&cloud->server);
 	loop_disarm(cloud->plane.loop, &cloud->turn);
 	for (uint32_t i = 0; i < cloud->count; i++)
@@ -136,6 +157,7 @@ void cloud_destroy(struct cloud *cloud)
 		report_release(displaced->report);
 		free(displaced);
 	}
+	spool_destroy(cloud->plane.spool);
 	shards_destroy(cloud->shards);
 	crypto_destroy(cloud->plane.crypto);
 	payload_finish(&cloud->plane.payload);
@@ -161,6 +183,11 @@ void cloud_start(struct cloud *cloud)
 		struct session *session = cloud->sessions[i];
 		session_start(session, now_us + spread_us(cloud, session->enos) * i / cloud->count);
 	}
+}
+
+size_t cloud_save(struct cloud *cloud)
+{
+	return cloud->plane.spool ? spool_save(cloud->plane.spool) : cloud_pending(cloud);
 }
 
 /* Before the next wait of the loop, so that what comes together goes together. */
@@ -209,9 +236,12 @@ void cloud_stop(struct cloud *cloud)
 size_t cloud_pending(const struct cloud *cloud)
 {
 	size_t pending = 0;
-	for (uint32_t i = 0; i < cloud->count; i++)
-		pending += cloud->sessions[i]->queue.count + cloud->sessions[i]->queue.reply_count;
-	return pending;
+	const struct spool *spool = cloud->plane.spool;
+	for (uint32_t i = 0; i < cloud->count; i++) {
+		const struct queue *queue = &cloud->sessions[i]->queue;
+		pending += (spool ? 0 : queue->count) + queue->reply_count;
+	}
+	return pending + (spool ? spool_unsaved(spool) : 0);
 }
 
 void cloud_status(const struct cloud *cloud, struct buffer *json)
@@ -230,6 +260,10 @@ void cloud_status(const struct cloud *cloud, struct buffer *json)
 		cloud_pending(cloud));
 	for (int c = 0; c < COUNTERS; c++)
 		buffer_printf(json, ",\"%s\":%llu", counter_name(c), (unsigned long long)totals[c]);
+	if (cloud->plane.spool) {
+		buffer_put_text(json, ",\"spool\":");
+		spool_status(cloud->plane.spool, json);
+	}
 	buffer_put_byte(json, '}');
 }
 

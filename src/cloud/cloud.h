@@ -58,8 +58,13 @@ void cloud_reply(struct cloud *cloud, struct reply *reply);
 
 /* From now on no command is asked for; one that comes all the same is still owed its reply. */
 void cloud_stop(struct cloud *cloud);
-/* How many reports and replies are queued or under way. */
+/* How many reports and replies would be lost if all ended now. */
 size_t cloud_pending(const struct cloud *cloud);
+/*
+ * Puts on the disk what is in memory alone, and ends the spool; returns how many reports are lost.
+ * To be called last but for cloud_destroy().
+ */
+size_t cloud_save(struct cloud *cloud);
 /* JSON objects: totals; one device's session with its counters. */
 void cloud_status(const struct cloud *cloud, struct buffer *json);
 void cloud_device_status(const struct cloud *cloud, uint32_t device, struct buffer *json);

@@ -142,9 +142,13 @@ static int send_poll(struct session *session)
 static int send_reports(struct session *session)
 {
 	const struct report *reports[PAYLOAD_BATCH_MAX];
+	const struct plane *plane = session->plane;
 	const struct payload_terms terms = {
 		.max_size = session->enos->max_payload,
 		.batch = session->enos->batch && !session->singly,
+		.late_ms = plane->late_after_ms
+			? clock_wall_ms(loop_clock(plane->loop)) - plane->late_after_ms
+			: 0,
 	};
 	size_t count = queue_peek(&session->queue, reports, PAYLOAD_BATCH_MAX);
 	struct payload *payload = &session->plane->payload;
@@ -171,11 +175,15 @@ bool exchange_choose(struct session *session)
 		return true;
 	}
 	/* A cloud that names commands without end must not keep reports from going. */
+	bool ready = queue_ready(queue);
 	bool fetch = session->waiting_command && !session->plane->stopping &&
-		!(session->fetched && queue->count);
+		!(session->fetched && ready);
+	/* What is on the disk comes when the cloud is known to answer. */
+	bool probe = queue->disk_from && !queue->online && !session->plane->stopping;
 	session->purpose = queue->reply_count ? PURPOSE_REPLY
 		: fetch                       ? PURPOSE_FETCH
-		: queue->count                ? PURPOSE_REPORT
+		: ready                       ? PURPOSE_REPORT
+		: probe                       ? PURPOSE_POLL
 					      : PURPOSE_NONE;
 	if (session->purpose == PURPOSE_REPORT)
 		session->draft.id = ++session->message_id;

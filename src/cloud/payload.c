@@ -64,12 +64,20 @@ static void begin_event(struct payload *payload, uint32_t id, const char *name)
 	begin(payload, id, topic, method);
 }
 
-static void begin_report(struct payload *payload, uint32_t id, const struct report *report)
+static bool is_late(const struct report *report, const struct payload_terms *terms)
+{
+	return report->kind == REPORT_POINTS && report->stamp.wall_ms < terms->late_ms;
+}
+
+static void begin_report(
+	struct payload *payload, uint32_t id, const struct report *report, bool late)
 {
 	if (report->kind == REPORT_EVENT)
 		begin_event(payload, id, report->name);
 	else if (report->kind == REPORT_ATTRIBUTES)
 		begin(payload, id, "thing/attribute/update", "thing.attribute.update");
+	else if (late)
+		begin(payload, id, "thing/measurepoint/resume", "thing.measurepoint.resume");
 	else
 		begin(payload, id, "thing/measurepoint/post", "thing.measurepoint.post");
 }
@@ -148,16 +156,17 @@ static int put_items(
 	return 0;
 }
 
-/* As many reports of points as fit; the first that does not fit ends it. Returns how many. */
+/* As many reports of points as fit; one that does not fit, or is late, ends it.  Returns how many. */
 static uint32_t put_batch(struct payload *payload, const struct report *const *reports,
-	size_t count, uint32_t id, size_t max)
+	size_t count, uint32_t id, const struct payload_terms *terms)
 {
+	size_t max = terms->max_size;
 	struct buffer *body = &payload->body;
 	begin(payload, id, "thing/measurepoint/post/batch", "thing.measurepoint.post.batch");
 	buffer_put_byte(body, '[');
 	uint32_t done = 0;
 	for (; done < count && done < PAYLOAD_BATCH_MAX; done++) {
-		if (reports[done]->kind != REPORT_POINTS)
+		if (reports[done]->kind != REPORT_POINTS || is_late(reports[done], terms))
 			break;
 		struct draft whole = { .from = 0 };
 		size_t before = body->size;
@@ -204,7 +213,7 @@ int payload_write(struct payload *payload, const struct report *const *reports, 
 	if (report->kind == REPORT_RAW)
 		return write_raw(payload, report, draft, terms->max_size);
 	if (together > 1) {
-		uint32_t done = put_batch(payload, reports, together, draft->id, terms->max_size);
+		uint32_t done = put_batch(payload, reports, together, draft->id, terms);
 		if (done > 1) {
 			draft->count = done;
 			draft->last = true;
@@ -215,7 +224,7 @@ int payload_write(struct payload *payload, const struct report *const *reports, 
 	draft->last = true;
 	if (report->kind == REPORT_EVENT && !event_name_fits(report->name))
 		return refuse(payload, "\"%s\" cannot be the name of an event", report->name);
-	begin_report(payload, draft->id, report);
+	begin_report(payload, draft->id, report, is_late(report, terms));
 	size_t max = terms->max_size > END_ROOM ? terms->max_size - END_ROOM : 0;
 	int result = put_items(payload, report, draft, max);
 	buffer_put_byte(&payload->body, '}');

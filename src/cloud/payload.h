@@ -31,6 +31,7 @@ struct payload {
 struct payload_terms {
 	uint32_t max_size; /* bytes of the body */
 	bool batch; /* may join reports */
+	int64_t late_ms; /* points from before that must not become the current value; 0: none are */
 };
 
 void payload_finish(struct payload *payload);

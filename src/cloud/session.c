@@ -106,6 +106,8 @@ static void enter(struct session *session, enum session_state state, const char 
 	session->state = state;
 	if (state == SESSION_ONLINE && session->failures)
 		say_online(session);
+	if (state == SESSION_WAITING)
+		queue_set_online(&session->queue, false);
 	free(session->trouble);
 	session->trouble = *reason ? must_strdup(reason) : NULL;
 	listener->state(listener->context, session->number, state, reason);
@@ -227,7 +229,8 @@ static void give_up(struct session *session, const char *reason)
 
 static void ask(struct session *session, const char *reason)
 {
-	bool idle = session->purpose == PURPOSE_NONE && queue_empty(&session->queue);
+	bool idle = session->purpose == PURPOSE_NONE && !session->queue.reply_count &&
+		!queue_ready(&session->queue);
 	if (idle && session->plane->stopping)
 		return;
 	if (idle)
@@ -305,6 +308,8 @@ static bool on_response(void *context, const struct cloud_response *response)
 	session->silences = 0;
 	delivery_read(session, response);
 	enum input input = exchange_read(session, response, reason, sizeof(reason));
+	if (input == INPUT_TOKEN || input == INPUT_DONE || input == INPUT_REFUSED)
+		queue_set_online(&session->queue, true);
 	session_step(session, input, reason);
 	return true;
 }
@@ -380,6 +385,8 @@ int session_create(struct session **result, const struct session_setup *setup)
 	session->timer.expired = on_timer;
 	list_init(&session->ready);
 	queue_init(&session->queue);
+	if (session->plane->spool)
+		spool_attach(session->plane->spool, session->number, &session->queue);
 	repeats_init(&session->repeats);
 	crypto_key(session->key, session->device->secret);
 	struct endpoint_source *source = &session->plane->endpoints;

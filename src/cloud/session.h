@@ -14,6 +14,7 @@
 #include "cloud/queue.h"
 #include "cloud/repeat.h"
 #include "cloud/server.h"
+#include "cloud/spool.h"
 
 /* EnOS calls the sequence a positive int. */
 #define SEQUENCE_MAX INT32_MAX
@@ -24,6 +25,8 @@ struct plane {
 	struct cloud_listener listener;
 	struct endpoint_source endpoints;
 	struct crypto *crypto;
+	struct spool *spool; /* NULL: none */
+	int64_t late_after_ms; /* age from which points are late; 0: none are */
 	struct payload payload; /* of the message that is being sent */
 	struct buffer path, scratch;
 	struct log_limit chatter; /* lines about single sessions */

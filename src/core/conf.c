@@ -248,6 +248,7 @@ static void read_all(struct conf_parts *parts, const struct sources *sources,
 	read_gateway(parts, sources, defaults);
 	read_group(parts, sources, &scripts_section, &conf->scripts);
 	read_enos(parts, sources);
+	read_group(parts, sources, &spool_section, &conf->spool);
 	read_mqtt(parts, sources);
 	conf->plugins = plugins_create(conf->gateway.plugin_dir);
 	for (size_t i = 0; defaults->builtin && defaults->builtin[i]; i++)
@@ -312,6 +313,7 @@ void conf_destroy(struct conf *conf)
 	section_finish(&gateway_section, &conf->gateway);
 	section_finish(&scripts_section, &conf->scripts);
 	section_finish(&enos_section, &conf->enos);
+	section_finish(&spool_section, &conf->spool);
 	section_finish(&mqtt_section, &conf->mqtt);
 	wipe(conf->mqtt.password);
 	plugins_destroy(conf->plugins);

@@ -53,6 +53,15 @@ struct conf_enos {
 	uint32_t command_repeat_raw_s; /* the same for pass-through commands; 0 */
 };
 
+struct conf_spool {
+	bool enabled;
+	uint32_t commit_interval_ms; /* all that waits is on disk within it; 0: before it is sent */
+	uint32_t max_mb; /* of reports on disk, in 10^6 bytes */
+	uint32_t max_age_s; /* 0: no limit */
+	uint32_t backfill_rate; /* reports read back a second, over all devices */
+	uint32_t late_after_s; /* age from which points are sent as late; 0: none are */
+};
+
 struct conf_mqtt {
 	struct place place;
 	bool enabled; /* mqtt stands in the file */
@@ -128,6 +137,7 @@ struct conf {
 	struct conf_gateway gateway;
 	struct conf_scripts scripts;
 	struct conf_enos enos;
+	struct conf_spool spool;
 	struct conf_mqtt mqtt;
 	struct conf_bus *buses;
 	uint32_t bus_count;

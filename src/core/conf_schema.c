@@ -204,6 +204,52 @@ static const struct field enos_fields[] = {
 	{ .key = NULL },
 };
 
+static const struct field spool_fields[] = {
+	{ .key = "enabled",
+		SWITCH(struct conf_spool, enabled),
+		.fallback = "true",
+		.help = "reports that the cloud does not take are kept on the disk, in state_dir" },
+	{ .key = "commit_interval",
+		FINER(struct conf_spool, commit_interval_ms),
+		.min = 0,
+		.max = 3600000,
+		.unit = "s",
+		.fallback = "1",
+		.help = "time within which a report is acknowledged or on the disk, and what a power cut "
+			"costs at most; 0: on the disk before it is sent" },
+	{ .key = "max_mb",
+		NUMBER(struct conf_spool, max_mb),
+		.min = 1,
+		.max = 1000000,
+		.unit = "MB",
+		.fallback = "512",
+		.help = "reports on the disk; beyond it the oldest go, of devices that have the most" },
+	{ .key = "max_age",
+		NUMBER(struct conf_spool, max_age_s),
+		.min = 0,
+		.max = 315360000,
+		.unit = "s",
+		.fallback = "2592000",
+		.help = "age at which reports on the disk go; 0: never, nor while the clock is not "
+			"synchronised" },
+	{ .key = "backfill_rate",
+		NUMBER(struct conf_spool, backfill_rate),
+		.min = 1,
+		.max = 1000000,
+		.unit = "reports per second",
+		.fallback = "2000",
+		.help = "what is read back from the disk at most, over all devices, beside live reports" },
+	{ .key = "late_after",
+		NUMBER(struct conf_spool, late_after_s),
+		.min = 0,
+		.max = 86400,
+		.unit = "s",
+		.fallback = "60",
+		.help = "points older than that are sent to thing/measurepoint/resume, so that they never "
+			"become the current value; 0: none are" },
+	{ .key = NULL },
+};
+
 static const struct field mqtt_fields[] = {
 	{ .key = "host",
 		TEXT(struct conf_mqtt, host),
@@ -485,6 +531,10 @@ static const struct field file_fields[] = {
 		.kind = FIELD_GROUP,
 		.otherwise = "none, which is right without devices only",
 		.help = "the cloud" },
+	{ .key = "spool",
+		.kind = FIELD_GROUP,
+		.otherwise = "as below",
+		.help = "what waits for the cloud on the disk" },
 	{ .key = "mqtt",
 		.kind = FIELD_GROUP,
 		.otherwise = "none: no echo",
@@ -497,6 +547,7 @@ static const struct field file_fields[] = {
 const struct section gateway_section = { "gateway", gateway_fields, NULL, NULL };
 const struct section scripts_section = { "scripts", scripts_fields, NULL, NULL };
 const struct section enos_section = { "enos", enos_fields, "dialect", NULL };
+const struct section spool_section = { "spool", spool_fields, NULL, NULL };
 const struct section mqtt_section = { "mqtt", mqtt_fields, NULL, NULL };
 const struct section link_section = { "link", link_fields, "type", NULL };
 const struct section bus_section = { "bus", bus_fields, NULL, &link_section };
@@ -504,4 +555,5 @@ const struct section device_section = { "device", device_fields, NULL, NULL };
 const struct section file_section = { "file", file_fields, NULL, NULL };
 
 const struct section *const conf_sections[] = { &file_section, &gateway_section, &scripts_section,
-	&enos_section, &mqtt_section, &bus_section, &link_section, &device_section, NULL };
+	&enos_section, &spool_section, &mqtt_section, &bus_section, &link_section, &device_section,
+	NULL };

@@ -62,7 +62,8 @@ struct section {
 	const struct section *inner; /* of a group in it: where a key that is unknown may belong */
 };
 
-extern const struct section gateway_section, scripts_section, enos_section, mqtt_section;
+extern const struct section gateway_section, scripts_section, enos_section, mqtt_section,
+	spool_section;
 extern const struct section link_section, bus_section, device_section;
 /* The file itself: its groups and lists. */
 extern const struct section file_section;

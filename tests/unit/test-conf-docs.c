@@ -158,9 +158,10 @@ static void check_default(
 	bool gateway = section == &gateway_section, enos = section == &enos_section;
 	char *text OWNED = must_printf(
 		"gateway = { name = \"g\"; %s };\nenos = { host = \"h\"; %s %s };\n"
-		"mqtt = { %s };\nscripts = { %s };\n",
+		"mqtt = { %s };\nscripts = { %s };\nspool = { %s };\n",
 		gateway ? pair : "", piggyback ? "dialect = \"piggyback\";" : "", enos ? pair : "",
-		section == &mqtt_section ? pair : "", section == &scripts_section ? pair : "");
+		section == &mqtt_section ? pair : "", section == &scripts_section ? pair : "",
+		section == &spool_section ? pair : "");
 	struct conf *conf = fixture_load_text(fixture, text);
 	assert_string_equal(fixture->said, "");
 	conf_destroy(conf);
@@ -169,7 +170,7 @@ static void check_default(
 static void defaults_are_allowed(void **state)
 {
 	static const struct section *const groups[] = { &gateway_section, &scripts_section,
-		&enos_section, &mqtt_section };
+		&enos_section, &mqtt_section, &spool_section };
 	for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++) {
 		for (const struct field *field = groups[i]->fields; field->key; field++)
 			check_default(*state, groups[i], field);

@@ -311,9 +311,38 @@ static void writes_the_query_and_the_login(void **state)
 	payload_finish(&payload);
 }
 
+static void late_points_are_resumed(void **state)
+{
+	const struct payload_terms terms = { .max_size = 1024, .batch = true, .late_ms = 1500 };
+	struct payload payload = { .format = 0 };
+	struct report *reports[3];
+	for (int i = 0; i < 3; i++)
+		reports[i] = report_of(REPORT_POINTS, 1000 * (i + 1), "{\"a\":1}");
+	const struct report *const *first = (const struct report *const *)reports;
+	struct draft draft = { .id = 1 };
+	assert_int_equal(payload_write(&payload, first, 3, &draft, &terms), 0);
+	expect(&payload, "thing/measurepoint/resume",
+		"{\"id\":\"1\",\"version\":\"1.0\",\"method\":\"thing.measurepoint.resume\",\"params\":{"
+		"\"measurepoints\":{\"a\":1},\"time\":1000}}");
+	assert_int_equal(draft.count, 1);
+	/* The others go together; and a late one ends a batch. */
+	draft = (struct draft){ .id = 2 };
+	assert_int_equal(payload_write(&payload, first + 1, 2, &draft, &terms), 0);
+	assert_string_equal(buffer_text(&payload.topic), "thing/measurepoint/post/batch");
+	assert_int_equal(draft.count, 2);
+	const struct report *mixed[] = { reports[1], reports[2], reports[0] };
+	draft = (struct draft){ .id = 3 };
+	assert_int_equal(payload_write(&payload, mixed, 3, &draft, &terms), 0);
+	assert_int_equal(draft.count, 2);
+	for (int i = 0; i < 3; i++)
+		report_release(reports[i]);
+	payload_finish(&payload);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(late_points_are_resumed),
 		cmocka_unit_test(writes_points),
 		cmocka_unit_test(writes_events_and_attributes),
 		cmocka_unit_test(passes_raw_bytes_through),

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reports on disk: one SQLite database, used by one thread.  Rows stand in the order of their ids,
+ * those of all devices side by side, so that appending touches the last page alone.  A device is
+ * known by a hash of its keys, since its number changes with the configuration.
+ *
+ * A file that cannot be understood is renamed, and what can be read of it is kept; a disk that does not
+ * take what is written makes single calls fail, and the next call tries again.
+ */
+#ifndef EB_CLOUD_STORE_H
+#define EB_CLOUD_STORE_H
+
+#include "core/conf.h"
+#include "core/message.h"
+
+struct store;
+
+/* What there is of a device; may be more than there is, after a power cut, but never less. */
+struct store_counts {
+	uint64_t first; /* no row has a smaller id */
+	uint64_t points, strict; /* rows; strict: raw bytes and events */
+	uint64_t bytes;
+};
+
+struct store_row {
+	uint64_t id;
+	struct report *report; /* its device is a number of the configuration */
+};
+
+struct store_totals {
+	uint64_t rows, bytes, evicted, damaged; /* evicted and damaged: since the start */
+	uint64_t strangers; /* rows of devices that the configuration has not */
+};
+
+struct store_write {
+	const struct store_row *rows; /* to append */
+	size_t count;
+	const uint64_t *gone; /* ids to delete */
+	size_t gone_count;
+	uint64_t max_bytes; /* more than that is taken away, the oldest first */
+	int64_t oldest_ms; /* and what is from before that; 0: nothing */
+};
+
+struct store_read {
+	uint64_t from; /* the first id */
+	const bool *wanted; /* one for each device of the configuration */
+	size_t room; /* of rows */
+	struct store_row *rows; /* owned by the caller, with a reference to each report */
+	size_t count;
+	uint64_t next; /* all up to it, exclusive, was looked at */
+	bool end; /* nothing stands behind it */
+};
+
+/* The devices are borrowed.  Nothing is opened yet. */
+struct store *store_create(
+	const char *directory, const struct conf_device *devices, uint32_t count);
+void store_destroy(struct store *store);
+
+/*
+ * Opens the database, or makes it.  0, or -EIO with the reason in store_reason().  All that follow open
+ * it again where it was closed because of an error.
+ */
+int store_open(struct store *store);
+/* In one transaction, on the disk when it returns 0; -EIO: nothing of it may be relied on. */
+int store_write(struct store *store, const struct store_write *write);
+int store_read(struct store *store, struct store_read *read);
+/* Reports of attributes of all devices, as store_read() gives them. */
+int store_read_attributes(struct store *store, struct store_read *read);
+
+const char *store_reason(const struct store *store);
+struct store_counts store_counts(const struct store *store, uint32_t device);
+struct store_totals store_totals(const struct store *store);
+/* Greater than all ids that ever were. */
+uint64_t store_next_id(const struct store *store);
+
+#endif

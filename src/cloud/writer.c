@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cloud/writer.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/mailbox.h"
+#include "util/alloc.h"
+#include "util/list.h"
+
+/* Of attributes a device has few. */
+#define ATTRIBUTE_ROWS 4
+
+struct writer {
+	struct writer_setup setup;
+	struct mailbox *inbox, *outbox;
+	struct store *store; /* of the thread while it runs */
+	pthread_t thread;
+	bool running;
+	unsigned under_way;
+	struct watch watch;
+};
+
+static void free_job(struct mail *mail)
+{
+	struct job *job = container_of(mail, struct job, mail);
+	for (size_t i = 0; i < job->read.count; i++)
+		report_release(job->read.rows[i].report);
+	free(job->read.rows);
+	free((void *)(uintptr_t)job->read.wanted);
+	free((void *)(uintptr_t)job->write.rows);
+	free((void *)(uintptr_t)job->write.gone);
+	free(job->counts);
+	free(job);
+}
+
+struct job *job_create(enum job_kind kind)
+{
+	struct job *job = must_alloc(sizeof(*job));
+	list_init(&job->mail.link);
+	job->mail.destroy = free_job;
+	job->kind = kind;
+	return job;
+}
+
+void job_destroy(struct job *job)
+{
+	free_job(&job->mail);
+}
+
+/* ---- in the thread -------------------------------------------------------------------------- */
+
+static int run_open(struct writer *writer, struct job *job)
+{
+	uint32_t count = writer->setup.count;
+	int result = store_open(writer->store);
+	if (result < 0)
+		return result;
+	bool *all = must_array(count, sizeof(*all));
+	memset(all, true, count * sizeof(*all));
+	job->read.wanted = all;
+	job->read.room = (size_t)count * ATTRIBUTE_ROWS;
+	job->read.rows = must_array(job->read.room, sizeof(*job->read.rows));
+	result = store_read_attributes(writer->store, &job->read);
+	job->counts = must_array(count, sizeof(*job->counts));
+	for (uint32_t i = 0; i < count; i++)
+		job->counts[i] = store_counts(writer->store, i);
+	job->next_id = store_next_id(writer->store);
+	return result;
+}
+
+static void run_job(struct writer *writer, struct job *job)
+{
+	switch (job->kind) {
+	case JOB_OPEN:
+		job->result = run_open(writer, job);
+		break;
+	case JOB_WRITE:
+		job->result = store_write(writer->store, &job->write);
+		break;
+	case JOB_READ:
+		job->result = store_read(writer->store, &job->read);
+		break;
+	case JOB_STOP:
+		break;
+	}
+	job->totals = store_totals(writer->store);
+	if (job->result < 0)
+		snprintf(job->reason, sizeof(job->reason), "%s", store_reason(writer->store));
+}
+
+static void *run(void *context)
+{
+	struct writer *writer = context;
+	struct pollfd inbox = { .fd = mailbox_fd(writer->inbox), .events = POLLIN };
+	for (bool stop = false; !stop;) {
+		struct list mails;
+		list_init(&mails);
+		poll(&inbox, 1, -1);
+		mailbox_take_all(writer->inbox, &mails);
+		for (struct list *link; (link = list_take_first(&mails));) {
+			struct job *job = container_of(
+				container_of(link, struct mail, link), struct job, mail);
+			stop |= job->kind == JOB_STOP;
+			run_job(writer, job);
+			mailbox_put(writer->outbox, &job->mail);
+		}
+	}
+	return NULL;
+}
+
+/* ---- in the giver's ------------------------------------------------------------------------- */
+
+static void tell(struct writer *writer)
+{
+	struct list mails;
+	list_init(&mails);
+	mailbox_take_all(writer->outbox, &mails);
+	for (struct list *link; (link = list_take_first(&mails));) {
+		struct job *job = container_of(
+			container_of(link, struct mail, link), struct job, mail);
+		writer->under_way--;
+		if (job->kind == JOB_STOP)
+			job_destroy(job);
+		else
+			writer->setup.done(writer->setup.context, job);
+	}
+}
+
+static void outbox_ready(struct watch *watch, uint32_t events)
+{
+	(void)events;
+	tell(container_of(watch, struct writer, watch));
+}
+
+void writer_give(struct writer *writer, struct job *job)
+{
+	assert(writer->running && writer->under_way < WRITER_JOBS);
+	writer->under_way++;
+	mailbox_put(writer->inbox, &job->mail);
+}
+
+void writer_settle(struct writer *writer)
+{
+	struct pollfd outbox = { .fd = mailbox_fd(writer->outbox), .events = POLLIN };
+	while (writer->under_way) {
+		poll(&outbox, 1, -1);
+		tell(writer);
+	}
+}
+
+static int start_thread(struct writer *writer)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = pthread_create(&writer->thread, NULL, run, writer);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	writer->running = error == 0;
+	if (writer->running)
+		pthread_setname_np(writer->thread, "spool");
+	return -error;
+}
+
+int writer_create(struct writer **result, const struct writer_setup *setup)
+{
+	struct writer *writer = must_alloc(sizeof(*writer));
+	writer->setup = *setup;
+	writer->store = store_create(setup->directory, setup->devices, setup->count);
+	int error = mailbox_create(&writer->inbox, WRITER_JOBS + 1);
+	if (error == 0)
+		error = mailbox_create(&writer->outbox, WRITER_JOBS + 1);
+	if (error == 0) {
+		writer->watch = (struct watch){
+			.fd = mailbox_fd(writer->outbox), .events = EPOLLIN, .ready = outbox_ready
+		};
+		error = loop_add(setup->loop, &writer->watch);
+	}
+	if (error == 0)
+		error = start_thread(writer);
+	if (error < 0) {
+		writer_destroy(writer);
+		return error;
+	}
+	*result = writer;
+	return 0;
+}
+
+void writer_stop(struct writer *writer)
+{
+	if (!writer->running)
+		return;
+	writer_settle(writer);
+	writer_give(writer, job_create(JOB_STOP));
+	writer_settle(writer);
+	pthread_join(writer->thread, NULL);
+	writer->running = false;
+}
+
+void writer_destroy(struct writer *writer)
+{
+	if (!writer)
+		return;
+	writer_stop(writer);
+	loop_remove(writer->setup.loop, &writer->watch);
+	mailbox_destroy(writer->inbox);
+	mailbox_destroy(writer->outbox);
+	store_destroy(writer->store);
+	free(writer);
+}
