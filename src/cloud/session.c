@@ -91,9 +91,10 @@ static bool may_speak(struct session *session)
 	return true;
 }
 
+/* Only an answer to a message tells: after a pause it is merely tried again. */
 static void say_online(struct session *session)
 {
-	if (may_speak(session))
+	if (session->failures && may_speak(session))
 		log_info("cloud: %s: online again after %u failures", session->device->name,
 			session->failures);
 }
@@ -104,8 +105,6 @@ static void enter(struct session *session, enum session_state state, const char 
 	if (session->state == state)
 		return;
 	session->state = state;
-	if (state == SESSION_ONLINE && session->failures)
-		say_online(session);
 	if (state == SESSION_WAITING)
 		queue_set_online(&session->queue, false);
 	free(session->trouble);
@@ -217,12 +216,14 @@ static void proceed(struct session *session, const char *reason)
 
 static void conclude(struct session *session, const char *reason)
 {
+	say_online(session);
 	exchange_accepted(session);
 	proceed(session, reason);
 }
 
 static void give_up(struct session *session, const char *reason)
 {
+	say_online(session);
 	exchange_refused(session, reason);
 	proceed(session, reason);
 }

@@ -28,6 +28,9 @@ static void put_token(struct buffer *text, char token)
 		buffer_put_text(text, "the end of the file");
 	else if (token > ' ' && token < 0x7f)
 		buffer_printf(text, "'%c'", token);
+	else if ((unsigned char)token == 0xef)
+		buffer_put_text(
+			text, "the byte 0xef; a byte order mark? Save the file without one");
 	else
 		buffer_printf(text, "the byte 0x%02x", (unsigned char)token);
 }

@@ -95,10 +95,13 @@ static void go_down(struct device *device)
 	condition->probes = 0;
 	condition->probe_us = now + DELAY_MIN_MS * USEC_PER_MSEC;
 	bus->down_count++;
+	bool on_serial = bus->conf->link.type == CONF_LINK_SERIAL;
 	bool late = bus_now(bus) < bus->late_until_us && bus->stats.errors[EB_LATE];
 	log_warning("%s: device %s is down: %s; it is asked again with growing pauses: check %s",
 		bus_name(bus), device_name(device), error_class_name(condition->error),
-		late ? "the bus's timeout, answers come late" : "its power, address and wiring");
+		late                ? "the bus's timeout, answers come late"
+			: on_serial ? "its power, address and wiring, and baud and parity"
+				    : "its power, address and wiring");
 }
 
 void health_bad(struct device *device, const struct ending *ending)

@@ -173,7 +173,7 @@ static const char *error_text(int result)
 	if (result == MOSQ_ERR_KEEPALIVE)
 		return "it does not answer pings";
 	if (result == MOSQ_ERR_CONN_LOST)
-		return "it closed the connection";
+		return "it closed the connection (another client of the same client_id?)";
 	return mosquitto_strerror(result);
 }
 

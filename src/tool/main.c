@@ -87,7 +87,8 @@ static int run(const struct options *options, const struct verb *verb, const cha
 	enum client_answer said = client_ask(
 		options->socket, buffer_text(&request), verb->wait_ms, &answer);
 	if (said != CLIENT_RESULT) {
-		fprintf(stderr, "enos-bridge: %s\n", buffer_text(&answer));
+		print_text(&text, buffer_text(&answer), answer.size);
+		fprintf(stderr, "enos-bridge: %s\n", buffer_text(&text));
 		return said == CLIENT_REFUSED ? EXIT_REFUSED : EXIT_UNREACHABLE;
 	}
 	if (options->json) {

@@ -107,7 +107,9 @@ static const struct sample texts[] = {
 	{ "a = 1;\v", NULL, "f:1: a key is expected here, not the byte 0x0b\n" },
 	{ "\xef\xbb\xbf"
 	  "a = 1;",
-		NULL, "f:1: a key is expected here, not the byte 0xef\n" },
+		NULL,
+		"f:1: a key is expected here, not the byte 0xef; a byte order mark? Save the file "
+		"without one\n" },
 	{ "a = ((((((((((((1))))))))))));", "{\"a\":[[[[[[[[[[[[1]]]]]]]]]]]]}", "" },
 	{ "a = (((((((((((((1)))))))))))));", NULL,
 		"f:1: brackets stand deeper than 12 in one another\n" },

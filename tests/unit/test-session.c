@@ -497,10 +497,40 @@ static void steps_of_the_wall_clock_change_nothing(void **state)
 	}
 }
 
+static int said_online;
+
+static void hear_line(enum log_level level, const char *line, void *context)
+{
+	said_online += strstr(line, "online again") != NULL;
+}
+
+static void only_an_answer_tells_that_it_is_online_again(void **state)
+{
+	said_online = 0;
+	bench_online();
+	bench->plane.chatter.burst = 100;
+	log_set_sink(hear_line, NULL);
+	log_set_level(LOG_LEVEL_INFO);
+	put_raw("x");
+	work();
+	for (int i = 0; i < 4; i++) {
+		await_request();
+		advance_ms(30000);
+	}
+	assert_int_equal(said_online, 0);
+	await_request();
+	answer(OK, "");
+	assert_int_equal(said_online, 1);
+	log_set_level(LOG_LEVEL_ERROR);
+	log_set_sink(NULL, NULL);
+	bench_destroy();
+}
+
 int main(void)
 {
 	log_set_level(LOG_LEVEL_ERROR);
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_an_answer_tells_that_it_is_online_again),
 		cmocka_unit_test(logs_in_with_a_sign),
 		cmocka_unit_test(waits_for_an_address),
 		cmocka_unit_test(numbers_rise_from_one),

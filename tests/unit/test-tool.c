@@ -42,7 +42,8 @@ static void answer(void *context, const struct control_request *request)
 	if (fixture->result)
 		control_answer(fixture->control, request->token, fixture->result);
 	else
-		control_refuse(fixture->control, request->token, "no device is named \"x\"");
+		control_refuse(
+			fixture->control, request->token, "no device is named \"x\033[31m\"");
 }
 
 static int set_up(void **state)
@@ -246,7 +247,8 @@ static void says_what_the_daemon_refuses(void **state)
 	struct fixture *fixture = *state;
 	assert_int_equal(RUN("device", "x"), 1);
 	assert_string_equal(buffer_text(&fixture->out), "");
-	assert_string_equal(buffer_text(&fixture->err), "enos-bridge: no device is named \"x\"\n");
+	assert_string_equal(
+		buffer_text(&fixture->err), "enos-bridge: no device is named \"x?[31m\"\n");
 }
 
 static void says_how_it_is_used(void **state)
