@@ -1,8 +1,9 @@
 -- Maker:   ABB
 -- Models:  B23, B24 (and B21, which has one phase)
--- Wire:    Modbus RTU, 19200 baud, 8E1, unit 1 as delivered
--- Source:  mbmd (ABB) and Victron's dbus-modbus-client (abb), which agree; both follow ABB,
---          "B23/B24 User Manual", mapping tables
+-- Wire:    Modbus RTU, often 19200 baud, 8E1, unit 1: check the device's own setting
+-- Source:  mbmd (ABB) and Victron's dbus-modbus-client (abb), which agree, marks of missing values
+--          included; the maker's documents behind them were not seen: ABB, "B23/B24 User Manual";
+--          not tried on hardware
 -- Lacks:   energies per phase and tariff, harmonics, inputs and outputs, resettable counters,
 --          settings
 --

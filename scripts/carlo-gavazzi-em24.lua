@@ -1,11 +1,12 @@
 -- Maker:   Carlo Gavazzi
 -- Models:  EM24-DIN with RS-485 (not with Ethernet, which is in carlo-gavazzi-em340.lua)
--- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
--- Source:  mbmd (CGEM24), which follows Carlo Gavazzi, "EM24-DIN communication protocol"
--- Lacks:   demands, tariffs, gas and water counters, settings
+-- Wire:    Modbus RTU, often 9600 baud, 8N1, unit 1: check the device's own setting
+-- Source:  mbmd (CGEM24); the mark of overflow from Carlo Gavazzi, "EM24-DIN PFA, PFB & X models -
+--          Communication Protocol", page 7, as public manual sites show it; not tried on hardware
+-- Lacks:   apparent and reactive power, demands, tariffs, gas and water counters, settings
 --
 -- Three-phase energy analyser.  Integers in input registers, of 32 bits with the low word first.
--- 0x7fffffff and 0x7fff stand for a value beyond what it can measure: the point is left out.
+-- A high word of 0x7fff stands for a value beyond what it can measure: the point is left out.
 --
 -- Parameters:  period         seconds between two readings of the live values; 5
 --              energy_period  the same for energies; 60
@@ -15,7 +16,7 @@ local FACTOR, FREQUENCY, IMPORT, PHASES, EXPORT = 0x0032, 0x0037, 0x0042, 0x0046
 
 local function value(regs, address, scale)
 	local raw = regs:s32(address, "cdab")
-	return raw ~= 0x7fffffff and raw / scale or nil
+	return raw >> 16 ~= 0x7fff and raw / scale or nil
 end
 
 local function phases(name, regs, address, scale)
@@ -42,12 +43,7 @@ local decoders = {
 		return phases("power", registers(bytes, POWER), POWER, 10) -- W, negative: export
 	end,
 	system = function(bytes)
-		local regs = registers(bytes, SYSTEM)
-		return {
-			power = value(regs, 0x0028, 10), -- W
-			apparent_power = value(regs, 0x002a, 10), -- VA
-			reactive_power = value(regs, 0x002c, 10), -- var
-		}
+		return { power = value(registers(bytes, SYSTEM), SYSTEM, 10) } -- W
 	end,
 	factor = function(bytes)
 		local regs = registers(bytes, FACTOR)
@@ -88,7 +84,7 @@ local function polls(device)
 		poll("voltage", period, VOLTAGE, 6),
 		poll("current", period, CURRENT, 6),
 		poll("power", period, POWER, 6),
-		poll("system", period, SYSTEM, 6),
+		poll("system", period, SYSTEM, 2),
 		poll("factor", period, FACTOR, 4),
 		poll("frequency", period, FREQUENCY, 1),
 		poll("import", slow, IMPORT, 2),

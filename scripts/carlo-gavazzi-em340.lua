@@ -1,12 +1,15 @@
 -- Maker:   Carlo Gavazzi
--- Models:  EM330, EM340, ET330, ET340; EM24-DIN with Ethernet (EM24DINAV..E1)
--- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered; EM24 E1: Modbus TCP
--- Source:  mbmd (CGEX3X0, CGEM24_E1) and, for the EM24, Victron's dbus-modbus-client, which
---          agree; after Carlo Gavazzi, "EM330, EM340, ET330, ET340 communication protocol"
+-- Models:  EM330, EM340, ET330, ET340; EM24 with Ethernet (EM24DINAV23XE1..., EM24DINAV53XE1...)
+-- Wire:    Modbus RTU, often 9600 baud, 8N1, unit 1: check the device's own setting; EM24 E1:
+--          Modbus TCP
+-- Source:  mbmd (CGEX3X0, CGEM24_E1) and, for the EM24, Victron's dbus-modbus-client, which agree;
+--          apparent and reactive power from OpenEMS (EM300), not seen for the EM24; mbmd names
+--          Carlo Gavazzi's communication protocol of EM330, EM340, ET330, ET340, which was not
+--          seen; not tried on hardware
 -- Lacks:   demands, tariffs, settings
 --
 -- Three-phase energy analyser.  Integers in input registers, of 32 bits with the low word first.
--- 0x7fffffff and 0x7fff stand for a value beyond what it can measure: the point is left out.
+-- How these meters mark a value beyond what they can measure is not known here.
 --
 -- Parameters:  period         seconds between two readings of the live values; 5
 --              energy_period  the same for energies; 60
@@ -15,8 +18,7 @@ local VOLTAGE, CURRENT, POWER, SYSTEM = 0x0000, 0x000c, 0x0012, 0x0028
 local FACTOR, IMPORT, PHASES, EXPORT = 0x002e, 0x0034, 0x0040, 0x004e
 
 local function value(regs, address, scale)
-	local raw = regs:s32(address, "cdab")
-	return raw ~= 0x7fffffff and raw / scale or nil
+	return regs:s32(address, "cdab") / scale
 end
 
 local function phases(name, regs, address, scale)
@@ -28,8 +30,7 @@ local function phases(name, regs, address, scale)
 end
 
 local function short(regs, address, scale)
-	local raw = regs:s16(address)
-	return raw ~= 0x7fff and raw / scale or nil
+	return regs:s16(address) / scale
 end
 
 local decoders = {

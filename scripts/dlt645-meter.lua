@@ -1,14 +1,14 @@
 -- Maker:   various (Chinese national standard)
 -- Models:  electricity meters with DL/T 645-2007, of one and of three phases
--- Wire:    plugin dlt645 on RS-485, 2400 baud, 8E1 as delivered; the address is on the meter's
---          plate
--- Source:  DL/T 645-2007, annex A: tables of data identifiers of energies and of variables; the
---          plugin's header gives the frame
+-- Wire:    plugin dlt645 on RS-485, often 2400 baud, 8E1: check the device's own setting; the
+--          address is on the meter's plate
+-- Source:  bobyuxinyang/dlt645_2007, which has identifiers, lengths and decimals of all of them and
+--          the sign; another public program has the lengths of the blocks; the text of DL/T
+--          645-2007 was not seen; not tried on hardware
 -- Lacks:   demands, tariffs, events, load records, relays, clocks, everything that is written
 --
 -- Values are packed decimal digits, the lowest byte first.  Of currents and powers the highest
--- bit is the sign.  A phase that the meter has not is filled with FF or missing: its point is
--- left out.
+-- bit is the sign.  What is missing, or FF and so no digits, has no point.
 --
 -- Parameters:  period         seconds between two readings of the live values; 10
 --              energy_period  the same for energies and frequency; 60

@@ -1,8 +1,8 @@
 -- Maker:   Eastron
 -- Models:  SDM120-Modbus, SDM120M, SDM120CT-M
--- Wire:    Modbus RTU, 2400 baud, 8N1, unit 1 as delivered
--- Source:  mbmd (SDM120) and SDM_Energy_Meter, which agree; both follow the Modbus protocol
---          document of Eastron for the SDM120
+-- Wire:    Modbus RTU, often 2400 baud, 8N1, unit 1: check the device's own setting
+-- Source:  mbmd (SDM120) and SDM_Energy_Meter, which agree; the maker's documents behind them were
+--          not seen; not tried on hardware
 -- Lacks:   demands, settings, resetting of counters
 --
 -- Single-phase energy meter.  Each parameter is a 32-bit float in two input registers, high word

@@ -1,8 +1,8 @@
 -- Maker:   Eastron
 -- Models:  SDM230-Modbus, SDM220-Modbus
--- Wire:    Modbus RTU, 8N1; baud rate (2400 or 9600 as delivered) and unit as set at the meter
--- Source:  mbmd (SDM220, SDM230) and SDM_Energy_Meter, which agree; both follow the Modbus
---          protocol documents of Eastron for these meters
+-- Wire:    Modbus RTU, often 2400 or 9600 baud, 8N1; check the device's own setting
+-- Source:  mbmd (SDM220, SDM230) and SDM_Energy_Meter, which agree; the maker's documents behind
+--          them were not seen; not tried on hardware
 -- Lacks:   demands, settings, resetting of counters
 --
 -- Single-phase energy meter.  Each parameter is a 32-bit float in two input registers, high word

@@ -1,8 +1,8 @@
 -- Maker:   Eastron
 -- Models:  SDM630-Modbus (V2, MID and the like)
--- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
--- Source:  mbmd (SDM) and SDM_Energy_Meter, which agree; both follow "Eastron SDM630-Modbus:
---          Smart Meter Modbus Protocol Implementation", input registers
+-- Wire:    Modbus RTU, often 9600 baud, 8N1, unit 1: check the device's own setting
+-- Source:  mbmd (SDM) and SDM_Energy_Meter, which agree; the maker's documents behind them were not
+--          seen; not tried on hardware
 -- Lacks:   reactive and apparent power, power factors, demands, harmonics, settings
 --
 -- Three-phase energy meter.  Each parameter is a 32-bit float in two input registers, high word

@@ -1,8 +1,8 @@
 -- Maker:   Eastron
 -- Models:  SDM72D-M V2, SDM72D-M-2
--- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
--- Source:  mbmd (SDM72V2) and SDM_Energy_Meter, which agree; both follow the Modbus protocol
---          document of Eastron for the SDM72D-M V2
+-- Wire:    Modbus RTU, often 9600 baud, 8N1, unit 1: check the device's own setting
+-- Source:  mbmd (SDM72V2) and SDM_Energy_Meter, which agree; the maker's documents behind them were
+--          not seen; not tried on hardware
 -- Lacks:   settings, resettable counters, line-to-line voltages, neutral current
 --
 -- Three-phase energy meter.  Each parameter is a 32-bit float in two input registers, high word

@@ -1,8 +1,8 @@
 -- Maker:   Eastron
 -- Models:  SDM72D-M (first version)
--- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
+-- Wire:    Modbus RTU, often 9600 baud, 8N1, unit 1: check the device's own setting
 -- Source:  SDM_Energy_Meter and, but for directions and resettable counters, mbmd (SDM72), which
---          agree; both follow the Modbus protocol document of Eastron for the SDM72D-M
+--          agree; the maker's documents behind them were not seen; not tried on hardware
 -- Lacks:   settings, resetting of counters; voltages and currents, which this version has not
 --
 -- Three-phase energy meter.  Each parameter is a 32-bit float in two input registers, high word

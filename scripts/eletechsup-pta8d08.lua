@@ -1,9 +1,10 @@
 -- Maker:   eletechsup
--- Models:  PTA8D08 (8 inputs); PTA8C04 with parameter inputs = 4
+-- Models:  PTA8D08 (8 inputs); PTA8C04 (4 inputs) with parameter inputs = 4
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
--- Source:  public register lists of PTA8C04 (lamaplc.com) and of PTA8D08 in two open-source
---          drivers, one of them taken from a board: 0 to 7 temperatures, 32 to 39 resistances,
---          both in tenths
+-- Source:  public register lists: of PTA8C04 at lamaplc.com (0 to 3 temperatures, 32 to 35
+--          resistances, 9600 8N1, unit 1), of PTA8D08 in two open-source drivers, one of them taken
+--          from a board (0 to 7, 32 to 39), both in tenths; no paper of the maker was seen; not
+--          tried on hardware
 -- Lacks:   corrections, automatic sending, settings
 --
 -- Board for PT100 resistance thermometers.  An input with nothing connected reads as an ordinary

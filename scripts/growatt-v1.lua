@@ -1,8 +1,8 @@
 -- Maker:   Growatt
 -- Models:  string inverters with registers 0 to 32 of the first protocol (RTU in ESPHome)
--- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
--- Source:  ESPHome (growatt_solar, protocol RTU), which follows "Growatt PV Inverter Modbus RS485
---          RTU Protocol", input registers
+-- Wire:    Modbus RTU, often 9600 baud, 8N1, unit 1: check the device's own setting
+-- Source:  ESPHome (growatt_solar, protocol RTU); the maker's document behind it was not seen; not
+--          tried on hardware
 -- Lacks:   storage, faults, everything that is written
 --
 -- Grid inverter.  Integers in input registers, of 32 bits with the high word first.  Newer models

@@ -1,8 +1,10 @@
 -- Maker:   Huawei
 -- Models:  SUN2000 string inverters, with the power meter if there is one
--- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1, or Modbus TCP through SDongle or SmartLogger
--- Source:  wlcrs/huawei-solar-lib and, for power and yield, evcc, which agree; both follow
---          Huawei, "Solar Inverter Modbus Interface Definitions"
+-- Wire:    Modbus RTU, often 9600 baud, 8N1, unit 1: check the device's own setting; or Modbus TCP
+--          through SDongle or SmartLogger
+-- Source:  wlcrs/huawei-solar-lib, marks of missing values included, and, for power and yield,
+--          evcc, which agree; the maker's documents behind them were not seen: Huawei, "Solar
+--          Inverter Modbus Interface Definitions"; not tried on hardware
 -- Lacks:   batteries, optimizers, strings above the second, alarms, everything that is written
 --
 -- Grid inverter.  Integers in holding registers, high word first.  All bits set, but for the sign
@@ -77,12 +79,13 @@ local decoders = {
 	end,
 	meter = function(bytes)
 		local regs = registers(bytes, METER)
+		local export = s32(regs, 37119, 100) -- which some inverters give as a negative number
 		return {
 			grid_power = s32(regs, 37113, 1), -- W, positive: export
 			grid_reactive_power = s32(regs, 37115, 1), -- var
 			grid_power_factor = s16(regs, 37117, 1000),
 			grid_frequency = s16(regs, 37118, 100), -- Hz
-			grid_energy_export = s32(regs, 37119, 100), -- kWh
+			grid_energy_export = export and (export < 0 and -export or export), -- kWh
 			grid_energy_import = s32(regs, 37121, 100),
 		}
 	end,

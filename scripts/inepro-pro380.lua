@@ -1,8 +1,8 @@
 -- Maker:   Inepro Metering
 -- Models:  PRO380-Mod, PRO380-MB
--- Wire:    Modbus RTU, 9600 baud, 8E1, unit 1 as delivered
--- Source:  mbmd (INEPRO) and nymea (inepro), which agree; both follow Inepro, "PRO380 user
---          manual", Modbus register map
+-- Wire:    Modbus RTU, often 9600 baud, 8E1, unit 1: check the device's own setting
+-- Source:  mbmd (INEPRO) and nymea (inepro), which agree; the maker's documents behind them were
+--          not seen; not tried on hardware
 -- Lacks:   energies per phase and tariff, settings
 --
 -- Three-phase energy meter.  Each value is a 32-bit float in two holding registers, high word

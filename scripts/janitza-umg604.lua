@@ -1,10 +1,9 @@
 -- Maker:   Janitza
--- Models:  UMG 604; UMG 605-PRO, 509-PRO, 512-PRO, 806, 96PA, 801 and B series, which have the
---          same map
+-- Models:  UMG 604; B series (B23), as mbmd has it; others of the maker if they have the same
+--          section
 -- Wire:    Modbus RTU, baud rate and unit as set at the meter; UMG 604 also Modbus TCP
--- Source:  mbmd (JANITZA) and public profiles of the UMG 604, one of them checked at the device,
---          which agree; after the section of the frequently read values (19000) of Janitza's
---          address lists
+-- Source:  public profiles of the UMG 604, one of them said to be checked at the device, and mbmd
+--          (JANITZA), which agree; Janitza's address lists were not seen; not tried on hardware
 -- Lacks:   harmonics, events, inputs and outputs, settings, everything outside of that section
 --
 -- Power analyser.  Each value is a 32-bit float in two holding registers, high word first.

@@ -1,9 +1,9 @@
 -- Maker:   various
 -- Models:  GNSS receivers and ship's instruments that send NMEA 0183 sentences GGA, RMC, VTG
--- Wire:    plugin frame, which listens: start = "24", delimiter = "0d0a", checksum = "nmea"; 4800
---          or 9600 baud, 8N1
+-- Wire:    plugin frame, which listens: start = "24", delimiter = "0d0a", checksum = "nmea"; often
+--          4800 or 9600 baud, 8N1: check the device's own setting
 -- Source:  the public descriptions of NMEA 0183 (gpsd, "NMEA Revealed") with their example
---          sentences
+--          sentences; not tried on hardware
 -- Lacks:   all other sentences; dates (a reading has the time at which it came)
 --
 -- Nothing is asked: each sentence that comes is a reading.  An empty field has no point, and a

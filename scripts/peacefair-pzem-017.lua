@@ -1,8 +1,8 @@
 -- Maker:   Peacefair
 -- Models:  PZEM-017, PZEM-003
--- Wire:    Modbus RTU, 9600 baud, 8N2, unit 1 as delivered
--- Source:  ESPHome (pzemdc), which also shows an answer from the wire; after Peacefair's user
---          manual of PZEM-003/017
+-- Wire:    Modbus RTU, often 9600 baud, 8N2, unit 1: check the device's own setting
+-- Source:  ESPHome (pzemdc), which also shows an answer from the wire; the maker's document behind
+--          it was not seen; not tried on hardware
 -- Lacks:   resetting the energy, for which the maker has a function code of its own (0x42);
 --          thresholds, the range of the shunt, the unit's address
 --

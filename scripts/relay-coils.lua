@@ -1,9 +1,12 @@
 -- Maker:   Waveshare and others
--- Models:  Modbus RTU Relay, 8 channels; boards with 4, 8 or 16 relays that keep them as coils
+-- Models:  Waveshare Modbus RTU Relay, 8 channels; other boards if they keep their relays as coils
 --          from 0
--- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered (255 on some boards)
--- Source:  the frames that Waveshare publishes for its "Modbus RTU Relay" and that many public
---          programs have: coils from 0x0000
+-- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered; of other boards check the device's own
+--          setting
+-- Source:  public register list of the Waveshare board (nobrega8/mbmap-library, which names
+--          Waveshare's wiki: relays 1 to 8 are coils 0 to 7, functions 01, 05 and 0F; 9600 8N1,
+--          unit 1) and frames in public programs; that the first coil is the lowest bit is the rule
+--          of Modbus itself; not tried on hardware
 -- Lacks:   flashing and timed switching, toggling, inputs, the unit's address and baud rate
 --
 -- Each relay is a point, relay_1 and up, true where it is on; setting one switches it, and the

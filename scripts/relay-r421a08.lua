@@ -1,9 +1,9 @@
 -- Maker:   eletechsup
--- Models:  R421A08 (8 relays), R421A04 with relays = 4, R421B16 with relays = 16
+-- Models:  R421A08 (8 relays), R421B16 with relays = 16; others if they have the same registers
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit by its switches (the RTU switch must be on)
--- Source:  Erriez/R421A08-rs485-8ch-relay-board and other public programs, which repeat the
---          frames of the data sheet: registers from 0x0001, 0x0100 opens (on), 0x0200 closes
---          (off), read 1 or 0
+-- Source:  Erriez/R421A08-rs485-8ch-relay-board and other public programs with the same frames:
+--          registers from 0x0001, 0x0100 opens (on), 0x0200 closes (off), read 1 or 0; the data
+--          sheet was not seen; not tried on hardware
 -- Lacks:   toggling, latching, momentary and delayed switching
 --
 -- Each relay is a point, relay_1 and up, true where it is on; setting one switches it, and the

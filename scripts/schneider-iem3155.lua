@@ -1,10 +1,10 @@
 -- Maker:   Schneider Electric
--- Models:  iEM3155, iEM3255 and others of the iEM3000 series with Modbus; some count no export
--- Wire:    Modbus RTU, 19200 baud, 8E1, unit 1 as delivered
--- Source:  mbmd (IEM3000), which follows Schneider Electric, "iEM3000 series: user guide"
---          (DOCA0005), Modbus register list
--- Lacks:   power factor (in the maker's four-quadrant coding), energies per phase and tariff,
---          digital input and output, settings
+-- Models:  iEM3000 series with Modbus, as iEM3155; some count no export
+-- Wire:    Modbus RTU, often 19200 baud, 8E1, unit 1: check the device's own setting
+-- Source:  mbmd (IEM3000); the maker's document behind it was not seen: Schneider Electric,
+--          "iEM3000 series: user guide" (DOCA0005); not tried on hardware
+-- Lacks:   voltages between lines, power factor (in the maker's four-quadrant coding), energies per
+--          phase and tariff, digital input and output, settings
 --
 -- Three-phase meter.  The manual numbers holding registers from 1; the addresses here are those
 -- on the wire, one less.  Values are 32-bit floats, NaN for what the meter or its wiring has not:
@@ -14,7 +14,7 @@
 -- Parameters:  period         seconds between two readings of the live values; 5
 --              energy_period  the same for energies; 60
 
-local CURRENT, LINE, VOLTAGE, POWER = 2999, 3019, 3027, 3053
+local CURRENT, VOLTAGE, POWER = 2999, 3027, 3053
 local REACTIVE, APPARENT, FREQUENCY, ENERGY = 3067, 3075, 3109, 3203
 
 local function known(value)
@@ -33,14 +33,6 @@ local decoders = {
 			current_l1 = known(regs:f32(2999)), -- A
 			current_l2 = known(regs:f32(3001)),
 			current_l3 = known(regs:f32(3003)),
-		}
-	end,
-	line_voltage = function(bytes)
-		local regs = registers(bytes, LINE)
-		return {
-			voltage_l1_l2 = known(regs:f32(3019)), -- V
-			voltage_l2_l3 = known(regs:f32(3021)),
-			voltage_l3_l1 = known(regs:f32(3023)),
 		}
 	end,
 	voltage = function(bytes)
@@ -92,7 +84,6 @@ local function polls(device)
 	end
 	return {
 		poll("current", period, CURRENT, 6),
-		poll("line_voltage", period, LINE, 6),
 		poll("voltage", period, VOLTAGE, 6),
 		poll("power", period, POWER, 8),
 		poll("reactive", period, REACTIVE, 2),

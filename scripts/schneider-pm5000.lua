@@ -1,8 +1,8 @@
 -- Maker:   Schneider Electric
--- Models:  PM5100 series; others of the PM5000 family with the same public register list
--- Wire:    Modbus RTU, 19200 baud, 8E1, unit 1 as delivered, or Modbus TCP
--- Source:  SolarNetwork's driver for the PM5100, which follows the public register list of
---          Schneider Electric for the PowerLogic PM5000 series
+-- Models:  PM5100 series; others of the PM5000 family if they have the same registers
+-- Wire:    Modbus RTU, often 19200 baud, 8E1, unit 1: check the device's own setting; or Modbus TCP
+-- Source:  SolarNetwork's driver for the PM5100; the register list of Schneider Electric behind it
+--          was not seen; not tried on hardware
 -- Lacks:   power factor (in the maker's four-quadrant coding), reactive and apparent energies,
 --          harmonics, demand, alarms, settings
 --

@@ -1,12 +1,15 @@
 -- Maker:   SMA
--- Models:  Sunny Boy, Sunny Tripower with the SMA Modbus profile (not the SunSpec profile)
+-- Models:  Sunny Boy, Sunny Tripower with the SMA Modbus profile (not the SunSpec profile); not
+--          each has all of the registers
 -- Wire:    Modbus TCP, port 502, unit 3; to be switched on in the inverter
--- Source:  assignment tables of the SMA Modbus profile; power, yield, frequency, temperature and
---          condition have the same addresses in evcc and another public program
+-- Source:  SMA, "SMA Modbus Interface" (SMA_Modbus-TI-en-28, tables of each inverter;
+--          SMA_Modbus-TI-en-15, marks of missing values), as kept with OpenEMS; power and yield
+--          also in evcc; not tried on hardware
 -- Lacks:   batteries, the energy meter, third DC input and above, everything that is written
 --
 -- Grid inverter.  Integers in registers, high word first.  0x80000000 (signed), 0xffffffff
--- (unsigned) and all bits set (64 bits) stand for no value, as at night: the point is left out.
+-- (unsigned), 0xfffffd in the low 24 bits (condition) and all bits set (64 bits) stand for no
+-- value, as at night: the point is left out.
 --
 -- Parameters:  period         seconds between two readings of the live values; 10
 --              energy_period  the same for yields and condition; 60
@@ -32,7 +35,8 @@ end
 local decoders = {
 	condition = function(bytes)
 		-- 35 fault, 303 off, 307 well, 455 warning
-		return { condition = u32(registers(bytes, CONDITION), 30201, 1) }
+		local raw = registers(bytes, CONDITION):u32(30201) & 0xffffff
+		return { condition = raw ~= 0xfffffd and raw or nil }
 	end,
 	yield = function(bytes)
 		local regs = registers(bytes, YIELD)

@@ -1,14 +1,15 @@
 -- Maker:   Sungrow
--- Models:  SG string inverters
--- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered, or Modbus TCP
--- Source:  SunGather and, for power and yield, evcc, which agree; both follow Sungrow,
---          "Communication Protocol of PV Grid-Connected String Inverters", running information
--- Lacks:   hybrid inverters (SH), the connected meter, alarms, third tracker and above,
---          everything that is written; firmware that gives the frequency in 0.01 Hz
+-- Models:  SG string inverters; voltages are between lines where the output is three-wire
+-- Wire:    Modbus RTU, often 9600 baud, 8N1, unit 1: check the device's own setting; or Modbus TCP
+-- Source:  SunGather and, for power and yield, evcc, which agree; that what a model has not reads
+--          65535 is from SunGather's notes; the maker's documents behind them were not seen; not
+--          tried on hardware
+-- Lacks:   hybrid inverters (SH), the connected meter, alarms, third tracker and above, everything
+--          that is written; firmware that gives the frequency in 0.01 Hz
 --
 -- Grid inverter.  The document numbers input registers from 1; the addresses here are those on
--- the wire, one less.  Integers, of 32 bits with the low word first.  All bits set, but for the
--- sign in what has one, stand for no value: the point is left out.
+-- the wire, one less.  Integers, of 32 bits with the low word first.  All bits set stand
+-- for no value in what has no sign: the point is left out.
 --
 -- Parameters:  period  seconds between two readings; 10
 
@@ -20,18 +21,12 @@ local function u16(regs, address, scale)
 end
 
 local function s16(regs, address, scale)
-	local raw = regs:s16(address)
-	return raw ~= 0x7fff and raw / scale or nil
+	return regs:s16(address) / scale
 end
 
 local function u32(regs, address)
 	local raw = regs:u32(address, "cdab")
 	return raw ~= 0xffffffff and raw or nil
-end
-
-local function s32(regs, address)
-	local raw = regs:s32(address, "cdab")
-	return raw ~= 0x7fffffff and raw or nil
 end
 
 local decoders = {
@@ -60,7 +55,7 @@ local decoders = {
 		local regs = registers(bytes, GRID)
 		return {
 			power = u32(regs, 5030), -- W
-			reactive_power = s32(regs, 5032), -- var
+			reactive_power = regs:s32(5032, "cdab"), -- var
 			power_factor = s16(regs, 5034, 1000),
 			frequency = u16(regs, 5035, 10), -- Hz
 			status = regs:u16(5037), -- as the maker's table has it: 0 runs, 0x1400 stands by

@@ -3,11 +3,11 @@
 --          com.victronenergy.system
 -- Wire:    Modbus TCP, port 502, unit 100; to be switched on at the GX (Settings, Services)
 -- Source:  attributes.csv of victronenergy/dbus_modbustcp, from which Victron makes its list of
---          registers; grid and PV power are at the same addresses in evcc
--- Lacks:   the connected devices themselves, which have units of their own; 32-bit powers of
---          newer firmware
+--          registers; grid and PV power are at the same addresses in evcc; not tried on hardware
+-- Lacks:   the connected devices themselves, which have units of their own; 32-bit powers of newer
+--          firmware
 --
--- The system as a whole.  Integers in one register each; a value that the system has not is 0.
+-- The system as a whole.  Integers in one register each.
 -- The two relays of the GX can be switched: points relay_1 and relay_2.
 --
 -- Parameters:  period  seconds between two readings; 5

@@ -1,8 +1,9 @@
 -- Maker:   various (SHT20 sensor with RS-485)
 -- Models:  XY-MD02, XY-MD01; SHT20 climate sensors with the same registers
 -- Wire:    Modbus RTU, 9600 baud, 8N1, unit 1 as delivered
--- Source:  public notes on the module with the example frames of its data sheet; ya-modbus
---          (driver-xymd1) has the same registers, corrections included
+-- Source:  public notes and shop pages of the module with example frames and settings as delivered;
+--          ya-modbus (driver-xymd1) has the same registers, corrections included; no paper of the
+--          maker was seen; not tried on hardware
 -- Lacks:   the unit's address and baud rate (registers 0x0101 and 0x0102)
 --
 -- Temperature and humidity, each in tenths in one input register.  Corrections that the sensor
