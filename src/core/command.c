@@ -89,12 +89,38 @@ static void read_params(struct command *command, const struct buffer *map)
 	value_put_null(&command->params);
 }
 
+/*
+ * The id in a text that is no JSON, where one can be made out: without it the cloud cannot tell whose
+ * refusal it gets.  NULL: none.
+ */
+static char *salvage_id(const char *text)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				    "0123456789-_.:";
+	const char *at = strstr(text, "\"id\"");
+	if (!at)
+		return NULL;
+	at += strlen("\"id\"");
+	at += strspn(at, " \t\r\n");
+	if (*at++ != ':')
+		return NULL;
+	at += strspn(at, " \t\r\n");
+	bool quoted = *at == '"';
+	at += quoted;
+	size_t size = strspn(at, plain);
+	if (!size || (quoted && at[size] != '"'))
+		return NULL;
+	return must_printf("%.*s", (int)size, at);
+}
+
 static int read_json(struct command *command, char *error, size_t room)
 {
 	OWNED_BUFFER map = BUFFER_EMPTY;
 	int result = json_parse(&map, command->payload.data, command->payload.size, error, room);
-	if (result < 0)
+	if (result < 0) {
+		command->id = salvage_id(buffer_text(&command->payload));
 		return result;
+	}
 	if (map.data[0] != VALUE_MAP) {
 		snprintf(error, room,
 			"the command's payload must be a JSON object "

@@ -208,8 +208,8 @@ struct command {
 
 /*
  * A command from its payload; the bytes are copied.  Returns 0, or -EINVAL with the reason in
- * error (room bytes) for a JSON payload that is none; *command then still has topic and payload, so
- * that the refusal can be sent.
+ * error (room bytes) for a JSON payload that is none; *command then still has topic, payload and, where
+ * it can be made out, the id, so that the refusal can be sent.
  */
 int command_create(struct command **command, uint32_t device, enum command_origin origin,
 	const char *topic, const void *payload, size_t size, char *error, size_t room);

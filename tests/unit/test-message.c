@@ -165,6 +165,34 @@ static void test_bad_commands(void **state)
 	}
 }
 
+/* The refusal of a text that is no JSON still names whose it is. */
+static void test_id_of_what_is_no_json(void **state)
+{
+	static const struct {
+		const char *payload, *id;
+	} cases[] = {
+		{ "{\"id\":\"7\",\"params\":{\"a\":1,\"a\":2}}", "7" },
+		{ "{\"id\" : 42, broken", "42" },
+		{ "{\"id\":\"a\\\"b\", broken", NULL },
+		{ "{\"id\":{}, broken", NULL },
+		{ "{\"id\"", NULL },
+		{ "nothing", NULL },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct command *command;
+		char error[200];
+		assert_int_equal(
+			command_create(&command, 0, ORIGIN_CLOUD, "thing/service/x",
+				cases[i].payload, strlen(cases[i].payload), error, sizeof(error)),
+			-EINVAL);
+		if (cases[i].id)
+			assert_string_equal(command->id, cases[i].id);
+		else
+			assert_null(command->id);
+		command_destroy(command);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +203,7 @@ int main(void)
 		cmocka_unit_test(test_json_command),
 		cmocka_unit_test(test_raw_command),
 		cmocka_unit_test(test_bad_commands),
+		cmocka_unit_test(test_id_of_what_is_no_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
