@@ -305,11 +305,11 @@ class Site:
         self.ports.append(Port(socket.SOCK_STREAM))
         return argument.replace("PORT", str(self.ports[-1].number))
 
-    def tcp_bus(self, name="net", line="net", more="timeout_ms = 300;"):
+    def tcp_bus(self, name="net", line="net", more="timeout_ms = 1000;"):
         self.gateway.bus(name, 'type = "tcp"; host = "127.0.0.1"; port = %d; reopen_max_ms = 2000;'
                          % self.field.port(line), more)
 
-    def serial_bus(self, name="ser", path="tty", baud=19200, link="", more="timeout_ms = 300;"):
+    def serial_bus(self, name="ser", path="tty", baud=19200, link="", more="timeout_ms = 1000;"):
         self.gateway.bus(name, 'type = "serial"; path = "%s"; baud = %d; reopen_max_ms = 2000; %s'
                          % (self.field.path(path), baud, link), more)
 
