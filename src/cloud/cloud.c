@@ -187,7 +187,12 @@ void cloud_start(struct cloud *cloud)
 
 size_t cloud_save(struct cloud *cloud)
 {
-	return cloud->plane.spool ? spool_save(cloud->plane.spool) : cloud_pending(cloud);
+	struct spool *spool = cloud->plane.spool;
+	size_t lost = cloud_pending(cloud);
+	if (!spool)
+		return lost;
+	lost -= spool_unsaved(spool);
+	return lost + spool_save(spool);
 }
 
 /* Before the next wait of the loop, so that what comes together goes together. */

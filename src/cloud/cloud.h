@@ -61,7 +61,8 @@ void cloud_stop(struct cloud *cloud);
 /* How many reports and replies would be lost if all ended now. */
 size_t cloud_pending(const struct cloud *cloud);
 /*
- * Puts on the disk what is in memory alone, and ends the spool; returns how many reports are lost.
+ * Puts on the disk what is in memory alone, and ends the spool; returns how many reports and replies
+ * are lost.
  * To be called last but for cloud_destroy().
  */
 size_t cloud_save(struct cloud *cloud);
