@@ -116,7 +116,16 @@ static int override(
 	return 0;
 }
 
-/* Calls visit for each map of a list; false from value functions means a damaged list. */
+/* The next item of a list as it stands, header and all; false where the list is damaged. */
+static bool next_item(struct value_reader *reader, const uint8_t **item, size_t *size)
+{
+	*item = reader->at;
+	if (!value_skip(reader))
+		return false;
+	*size = (size_t)(reader->at - *item);
+	return true;
+}
+
 static void take_declared(struct drafts *drafts, const struct buffer *declared, struct place place)
 {
 	struct value_reader reader = value_reader(declared->data, declared->size);
@@ -124,11 +133,12 @@ static void take_declared(struct drafts *drafts, const struct buffer *declared, 
 	if (!value_next(&reader, &list) || list.type != VALUE_LIST)
 		return;
 	for (size_t i = 0; i < list.size; i++) {
-		const uint8_t *begin = reader.at;
-		if (!value_skip(&reader))
+		const uint8_t *map;
+		size_t size;
+		if (!next_item(&reader, &map, &size))
 			return;
 		struct draft *draft = add(drafts, place, SETTINGS_SCRIPT);
-		buffer_put(&draft->map, begin, (size_t)(reader.at - begin));
+		buffer_put(&draft->map, map, size);
 	}
 }
 
@@ -140,20 +150,20 @@ static void take_configured(struct drafts *drafts, const struct conf_device *dev
 	if (!value_next(&reader, &list) || list.type != VALUE_LIST)
 		return;
 	for (size_t i = 0; i < list.size; i++) {
-		const uint8_t *begin = reader.at;
-		if (!value_skip(&reader))
+		const uint8_t *map;
+		size_t size;
+		if (!next_item(&reader, &map, &size))
 			return;
-		size_t size = (size_t)(reader.at - begin);
 		struct place place = device->poll_places[i];
-		struct draft *draft = find(drafts, name_of(begin, size));
+		struct draft *draft = find(drafts, name_of(map, size));
 		if (!draft) {
 			draft = add(drafts, place, SETTINGS_CONFIGURATION);
-			buffer_put(&draft->map, begin, size);
-		} else if (override(draft, plugin, begin, size) < 0) {
+			buffer_put(&draft->map, map, size);
+		} else if (override(draft, plugin, map, size) < 0) {
 			problem_error(problems, place,
 				"device \"%s\": poll \"%s\": bytes are written as pairs of hexadecimal "
 				"digits: bytes = \"01ff\"",
-				device->name, name_of(begin, size));
+				device->name, name_of(map, size));
 		} else {
 			draft->place = place;
 		}
