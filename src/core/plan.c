@@ -280,6 +280,12 @@ struct plan *plan_create(uint32_t device, const struct eb_address *address, size
 	return plan;
 }
 
+void plan_take_setup(struct plan *plan, struct request **setup, size_t count)
+{
+	plan->setup = setup;
+	plan->setup_count = count;
+}
+
 struct plan *plan_reference(struct plan *plan)
 {
 	atomic_fetch_add_explicit(&plan->references, 1, memory_order_relaxed);
@@ -292,5 +298,8 @@ void plan_release(struct plan *plan)
 		return;
 	for (size_t i = 0; i < plan->count; i++)
 		request_destroy(plan->polls[i].request);
+	for (size_t i = 0; i < plan->setup_count; i++)
+		request_destroy(plan->setup[i]);
+	free(plan->setup);
 	free(plan);
 }

@@ -36,6 +36,9 @@ struct plan {
 	atomic_uint references;
 	uint32_t device;
 	struct eb_address address;
+	/* Sent in order before the first poll, and again before the polls go on after it was down. */
+	struct request **setup; /* owned; NULL where there are none */
+	size_t setup_count;
 	size_t count;
 	struct poll polls[];
 };
@@ -64,6 +67,8 @@ int poll_init(struct poll *poll, const struct eb_plugin *plugin, const void *sta
 
 /* A plan of one reference with room for count polls, all zero; count may be lowered afterwards. */
 struct plan *plan_create(uint32_t device, const struct eb_address *address, size_t count);
+/* Gives the plan its setup, before it is shared; owns the requests and their array from then on. */
+void plan_take_setup(struct plan *plan, struct request **setup, size_t count);
 struct plan *plan_reference(struct plan *plan);
 void plan_release(struct plan *plan);
 
