@@ -56,6 +56,7 @@ struct bridge {
 	int64_t stop_by_us;
 	bool stop_asked;
 
+	struct log_limit audit;
 	struct log_limit overflow;
 	uint64_t overflow_seen; /* readings dropped, as last reported */
 };

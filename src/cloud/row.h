@@ -26,6 +26,9 @@ enum row_column {
 	ROW_DATA
 };
 
+#define ROW_HASH_START 2166136261u
+/* The hash of bytes behind those that gave the hash so far. */
+uint32_t row_hash(uint32_t hash, const void *bytes, size_t size);
 /* For ROW_INSERT. */
 void row_bind(struct statement *insert, uint64_t id, uint64_t device, const struct report *report);
 /* The report of a row with ROW_COLUMNS, its device not set; NULL: it is not as it was written. */

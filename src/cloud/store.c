@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cloud/census.h"
+#include "cloud/record.h"
 #include "cloud/rescue.h"
 #include "cloud/row.h"
 #include "util/alloc.h"
@@ -50,6 +51,7 @@ static const char *const upgrades[] = {
 	"CREATE INDEX attributes ON reports(id) WHERE kind=2;"
 	"CREATE TABLE counts(device INTEGER PRIMARY KEY, first INTEGER NOT NULL,"
 	" points INTEGER NOT NULL, strict INTEGER NOT NULL, bytes INTEGER NOT NULL)",
+	RECORD_TABLE,
 };
 #define VERSION ((int)(sizeof(upgrades) / sizeof(*upgrades)))
 
@@ -211,6 +213,8 @@ static int copy_rest(struct store *store, const char *aside)
 		result = begin(store);
 	if (result == 0)
 		result = rescue_rows(aside, keep_row, store);
+	if (result == 0)
+		result = records_rescue(aside, &store->database);
 	return result == 0 ? commit(store) : result;
 }
 
@@ -398,6 +402,36 @@ int store_write(struct store *store, const struct store_write *write)
 	if (result > 0)
 		result = try_write(store, write);
 	return result < 0 ? -EIO : result > 0 ? -EIO : 0;
+}
+
+/* ---- records of commands -------------------------------------------------------------------- */
+
+static int try_batch(struct store *store, struct batch *batch)
+{
+	int result = store_open(store);
+	if (result == 0)
+		result = make_sure(store);
+	if (result < 0)
+		return -EIO;
+	result = begin(store);
+	if (result == 0)
+		result = batch_run(batch, &store->database);
+	if (result == 0)
+		result = commit(store);
+	if (result < 0) {
+		store->doubtful = true;
+		if (result == -EIO)
+			close_file(store);
+	}
+	return recover(store, result);
+}
+
+int store_batch(struct store *store, struct batch *batch)
+{
+	int result = try_batch(store, batch);
+	if (result > 0)
+		result = try_batch(store, batch);
+	return result ? -EIO : 0;
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/plan.h"
 #include "core/plugin.h"
 #include "core/problem.h"
 #include "util/buffer.h"
@@ -51,6 +52,7 @@ struct conf_enos {
 	uint32_t command_timeout_ms; /* from its arrival until it must have begun at the device */
 	uint32_t command_repeat_s; /* window in which the same command with an id is a repeat */
 	uint32_t command_repeat_raw_s; /* the same for pass-through commands; 0 */
+	bool commands_without_disk; /* run also while their record cannot be written */
 };
 
 struct conf_spool {
@@ -59,6 +61,7 @@ struct conf_spool {
 	uint32_t max_mb; /* of reports on disk, in 10^6 bytes */
 	uint32_t max_age_s; /* 0: no limit */
 	uint32_t backfill_rate; /* reports read back a second, over all devices */
+	uint32_t command_records; /* records of commands that are kept */
 	uint32_t late_after_s; /* age from which points are sent as late; 0: none are */
 };
 
@@ -115,6 +118,17 @@ struct conf_bus {
 	uint32_t in_flight; /* requests outstanding at once, where the plugin can */
 };
 
+enum conf_commands { COMMANDS_ALL, COMMANDS_NONE };
+
+/* What a device may be told to do: all that one of its rules covers. */
+struct conf_rule {
+	char *service; /* the one service or topic; NULL: any */
+	char *write; /* the kind of places, in the plugin's words; NULL: any request */
+	int64_t address[2]; /* first and last place */
+	int64_t values[2]; /* least and greatest number */
+	bool has_values;
+};
+
 struct conf_device {
 	struct place place;
 	char *name; /* a level of MQTT topics, as the gateway's */
@@ -130,6 +144,12 @@ struct conf_device {
 	/* value, a list of maps: polls that add to the script's or, by their name, change them */
 	struct buffer polls;
 	struct place *poll_places; /* one for each of polls */
+	enum conf_commands commands;
+	bool has_rules; /* allow stands there: what no rule covers is refused */
+	struct conf_rule *rules;
+	uint32_t rule_count;
+	bool newest_wins; /* a command that waits gives way to a newer one that writes the same */
+	struct read_back read_back; /* of all writes of commands */
 };
 
 struct conf {

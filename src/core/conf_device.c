@@ -169,6 +169,7 @@ void device_read(struct conf_parts *parts, const struct node *node, bool open_to
 	read_parameters(device, node_find(node, "parameters"));
 	check_purpose(parts, node, polls);
 	polls_read(parts, device, polls);
+	commands_read(parts, device, node);
 	node_list_finish(&others);
 }
 
@@ -182,6 +183,7 @@ void device_finish(struct conf_device *device)
 {
 	wipe(device->secret);
 	section_finish(&device_section, device);
+	commands_finish(device);
 	free(device->script_path);
 	buffer_finish(&device->address);
 	buffer_finish(&device->parameters);

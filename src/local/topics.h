@@ -52,6 +52,9 @@ void topic_command(struct publication *to, const struct conf *conf, const struct
 	int64_t now_ms);
 void topic_result(struct publication *to, const struct conf *conf, const struct command *command,
 	const struct reply *reply, int64_t now_ms);
+/* The record of a command: a JSON object. */
+void topic_audit(struct publication *to, const struct conf *conf, uint32_t device,
+	const struct buffer *record);
 void topic_device(struct publication *to, const struct conf *conf, uint32_t device,
 	const struct device_state *state, int64_t now_ms);
 void topic_bus(struct publication *to, const struct conf *conf, uint32_t bus,

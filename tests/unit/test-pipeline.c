@@ -45,8 +45,11 @@ struct bench {
 	struct conf_device device;
 	struct fleet *fleet;
 	struct mailbox *to_field, *from_field;
+	struct clock clock;
+	struct loop *loop;
+	struct ledger *ledger;
 	struct pipeline *pipeline;
-	int replies, code;
+	int replies, code, again, audits;
 	struct buffer payload;
 	char why[200];
 };
@@ -60,6 +63,23 @@ static void take_reply(void *context, const struct command *command, struct repl
 	buffer_put(&bench->payload, reply->payload.data, reply->payload.size);
 	snprintf(bench->why, sizeof(bench->why), "%s", reply->why ? reply->why : "");
 	reply_destroy(reply);
+}
+
+static void ignore_taken(void *context, const struct command *command)
+{
+}
+
+static void take_again(void *context, struct reply *reply)
+{
+	struct bench *bench = context;
+	bench->again++;
+	reply_destroy(reply);
+}
+
+static void take_audit(void *context, const struct record *record)
+{
+	struct bench *bench = context;
+	bench->audits++;
 }
 
 static int set_up(void **state)
@@ -94,12 +114,24 @@ static int set_up(void **state)
 	assert_non_null(bench->fleet);
 	assert_int_equal(mailbox_create(&bench->to_field, 4), 0);
 	assert_int_equal(mailbox_create(&bench->from_field, 4), 0);
+	bench->clock = (struct clock){
+		.manual = true, .mono_us = 1000 * USEC_PER_SEC, .wall_ms = 1700000000000
+	};
+	assert_int_equal(loop_create(&bench->loop, &bench->clock), 0);
+	const struct ledger_setup ledger = { .conf = &bench->conf, .loop = bench->loop };
+	bench->ledger = ledger_create(&ledger);
 	struct pipeline_setup setup = { .fleet = bench->fleet,
+		.loop = bench->loop,
+		.ledger = bench->ledger,
 		.to_field = bench->to_field,
 		.from_field = bench->from_field,
 		.context = bench,
-		.reply = take_reply };
+		.taken = ignore_taken,
+		.reply = take_reply,
+		.again = take_again,
+		.audit = take_audit };
 	bench->pipeline = pipeline_create(&setup);
+	pipeline_start(bench->pipeline);
 	*state = bench;
 	return 0;
 }
@@ -108,6 +140,8 @@ static int tear_down(void **state)
 {
 	struct bench *bench = *state;
 	pipeline_destroy(bench->pipeline);
+	ledger_destroy(bench->ledger);
+	loop_destroy(bench->loop);
 	mailbox_destroy(bench->to_field);
 	mailbox_destroy(bench->from_field);
 	fleet_destroy(bench->fleet);
