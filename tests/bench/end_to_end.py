@@ -49,7 +49,7 @@ while time.monotonic() < end:
 class Load:
     """A running bridge with so many devices on connections of their own, and what it talks to."""
 
-    def __init__(self, devices, period, mqtt=True, enos=""):
+    def __init__(self, devices, period, mqtt=True, enos="", name="gw", bridge=""):
         self.devices = devices
         with contextlib.ExitStack() as parts:
             self.folder = tempfile.mkdtemp(prefix="enos-bridge-bench-")
@@ -58,10 +58,11 @@ class Load:
             parts.callback(self.field.stop)
             self.cloud = CloudSim(self.folder, transcript=False)
             parts.callback(self.cloud.stop)
-            self.broker = Broker(self.folder) if mqtt else None
+            self.broker = Broker(self.folder, bridge) if mqtt else None
             if mqtt:
                 parts.callback(self.broker.stop)
             self.gateway = Gateway(self.folder)
+            self.gateway.name = name
             self.configure(period, enos)
             self.parts = parts.pop_all()
 
