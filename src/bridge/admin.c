@@ -196,6 +196,7 @@ static const struct admin_command commands[] = {
 	{ "status", false, run_status },
 	{ "device", false, run_device },
 	{ "dump", false, run_dump },
+	{ "audit", false, audit_run },
 	{ "reload", true, run_reload },
 };
 
@@ -215,7 +216,7 @@ void admin_request(void *context, const struct control_request *request)
 		return;
 	}
 	control_refuse(bridge->control, request->token,
-		"\"%s\" is no command of this version: status, device, dump and reload are",
+		"\"%s\" is no command of this version: status, device, dump, audit and reload are",
 		request->command);
 }
 

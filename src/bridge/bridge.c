@@ -14,9 +14,6 @@
 #define DECODE_SPAN_US (20 * USEC_PER_MSEC)
 #define STOP_LOOK_MS 10
 #define OVERFLOW_SAY_S 60
-/* So many commands are logged in such a time, each in a line. */
-#define AUDIT_SAY_S 60
-#define AUDIT_SAY_MAX 60
 
 /* ---- the path of a reading ------------------------------------------------------------------ */
 
@@ -81,21 +78,7 @@ static void take_reply_again(void *context, struct reply *reply)
 
 static void take_record(void *context, const struct record *record)
 {
-	struct bridge *bridge = context;
-	uint64_t held;
-	OWNED_BUFFER json = BUFFER_EMPTY;
-	record_print(record, false, &json);
-	broker_audit(
-		bridge->broker, (uint32_t)conf_find_device(bridge->conf, record->device), &json);
-	if (record->repeat || !log_limit_pass(&bridge->audit, loop_now(bridge->loop), &held))
-		return;
-	log_info("device %s: command %s from the %s: code %d%s%s", record->device, record->topic,
-		command_origin_name(record->origin), record->code, record->why ? ": " : "",
-		record->why ? record->why : "");
-	if (held)
-		log_info("bridge: %ju commands more ended and were not logged: enos-bridge audit "
-			 "lists them",
-			(uintmax_t)held);
+	audit_take(context, record);
 }
 
 /* ---- changes of state ----------------------------------------------------------------------- */
@@ -327,8 +310,7 @@ int bridge_create(struct bridge **created, const struct bridge_setup *setup)
 	bridge->started_us = loop_now(setup->loop);
 	bridge->overflow = (struct log_limit){ .window_us = OVERFLOW_SAY_S * USEC_PER_SEC,
 		.burst = 1 };
-	bridge->audit = (struct log_limit){ .window_us = AUDIT_SAY_S * USEC_PER_SEC,
-		.burst = AUDIT_SAY_MAX };
+	audit_init(bridge);
 	list_init(&bridge->inquiries);
 	list_init(&bridge->readings);
 	bridge->more_mail.expired = more_mail_due;

@@ -56,7 +56,7 @@ struct bridge {
 	int64_t stop_by_us;
 	bool stop_asked;
 
-	struct log_limit audit;
+	struct log_limit audit; /* lines about commands */
 	struct log_limit overflow;
 	uint64_t overflow_seen; /* readings dropped, as last reported */
 };
@@ -65,6 +65,10 @@ struct bridge {
 void admin_request(void *context, const struct control_request *request);
 void admin_answer(struct bridge *bridge, struct answer *answer);
 void admin_finish(struct bridge *bridge);
+/* audit.c: records of commands, to the broker and the log; and the last ones for who asks. */
+void audit_init(struct bridge *bridge);
+void audit_take(struct bridge *bridge, const struct record *record);
+void audit_run(struct bridge *bridge, const struct control_request *request);
 /* Asks the field; the answer comes with this serial.  0 where the field's inbox is full. */
 uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number);
 /* Where it is not what the field was told last. */

@@ -21,6 +21,7 @@ static const struct verb *const verbs[] = {
 	&verb_status,
 	&verb_device,
 	&verb_dump,
+	&verb_audit,
 	&verb_reload,
 };
 
@@ -29,6 +30,7 @@ static const struct verb *const verbs[] = {
 struct options {
 	const char *socket;
 	bool json;
+	const char *count; /* NULL: as the daemon does */
 };
 
 static void print_help(FILE *to)
@@ -44,6 +46,7 @@ static void print_help(FILE *to)
 	      "  help           this text\n"
 	      "\noptions:\n"
 	      "  -s SOCKET      the daemon's control socket (default " RUN_DIR "/control)\n"
+	      "  --count N      of audit: so many commands\n"
 	      "  --json         the daemon's answer as JSON\n"
 	      "  --version      the version\n"
 	      "\nexit status: 0; 1 the daemon refused; 2 usage; 3 the daemon cannot be reached\n",
@@ -83,6 +86,8 @@ static int run(const struct options *options, const struct verb *verb, const cha
 		buffer_printf(&request, ",\"%s\":", verb->key);
 		json_put_text(&request, argument);
 	}
+	if (options->count)
+		buffer_printf(&request, ",\"count\":%s", options->count);
 	buffer_put_byte(&request, '}');
 	enum client_answer said = client_ask(
 		options->socket, buffer_text(&request), verb->wait_ms, &answer);
@@ -106,8 +111,9 @@ static int run(const struct options *options, const struct verb *verb, const cha
 static int parse_options(struct options *options, int argc, char **argv)
 {
 	static const struct option names[] = { { "socket", required_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 } };
+		{ "json", no_argument, NULL, 'j' }, { "count", required_argument, NULL, 'n' },
+		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 } };
 	*options = (struct options){ .socket = RUN_DIR "/control" };
 	for (int option; (option = getopt_long(argc, argv, "s:h", names, NULL)) != -1;) {
 		switch (option) {
@@ -116,6 +122,9 @@ static int parse_options(struct options *options, int argc, char **argv)
 			break;
 		case 'j':
 			options->json = true;
+			break;
+		case 'n':
+			options->count = optarg;
 			break;
 		case 'h':
 			print_help(stdout);
@@ -129,6 +138,12 @@ static int parse_options(struct options *options, int argc, char **argv)
 		}
 	}
 	return -1;
+}
+
+static bool is_number(const char *text)
+{
+	size_t size = strlen(text);
+	return size && size < 10 && strspn(text, "0123456789") == size;
 }
 
 int main(int argc, char **argv)
@@ -152,6 +167,12 @@ int main(int argc, char **argv)
 		return fail_usage("no such command: ", word);
 	if (!verb->argument && optind < argc)
 		return fail_usage("too much: ", argv[optind]);
+	if (options.count && (!verb->counted || !is_number(options.count)))
+		return fail_usage(verb->counted ? "--count takes a number, not "
+						: "--count goes with audit, not with ",
+			verb->counted ? options.count : verb->name);
+	if (verb->optional && optind == argc)
+		return run(&options, verb, NULL);
 	if (verb->argument && optind + 1 != argc)
 		return fail_usage(verb->name,
 			optind == argc ? " needs a name behind it" : " takes one name only");

@@ -3,11 +3,15 @@
 #ifndef EB_TOOL_VERB_H
 #define EB_TOOL_VERB_H
 
+#include <stdbool.h>
+
 #include "util/buffer.h"
 
 struct verb {
 	const char *name; /* as typed, and as the daemon is asked */
 	const char *argument; /* how the help names the one argument; NULL: it takes none */
+	bool optional; /* the argument */
+	bool counted; /* takes --count */
 	const char *key; /* under which the argument goes to the daemon */
 	const char *summary;
 	int wait_ms; /* for the answer */
@@ -15,6 +19,6 @@ struct verb {
 	void (*print)(struct buffer *text, const void *result, size_t size);
 };
 
-extern const struct verb verb_status, verb_device, verb_dump, verb_reload;
+extern const struct verb verb_status, verb_device, verb_dump, verb_audit, verb_reload;
 
 #endif
