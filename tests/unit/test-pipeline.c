@@ -9,9 +9,11 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "cloud/spool.h"
 #include "toy.h"
 #include "util/alloc.h"
 #include "util/clock.h"
+#include "util/log.h"
 
 /* A script that does what the test's commands name. */
 static const char script_text[] =
@@ -26,6 +28,12 @@ static const char script_text[] =
 	"      return { { cell = done, value = 1 }, more = done + 1 < p.steps }\n"
 	"    end\n"
 	"    if p.nothing then return {} end\n"
+	"    if p.write then return { { cell = p.write, value = p.value } } end\n"
+	"    if p.read then return { { cell = p.read } } end\n"
+	"    if p.check then\n"
+	"      return { { cell = 5, value = p.check, read_back = { settle = 2, tolerance = 1 } } }\n"
+	"    end\n"
+	"    if p.unchecked then return { { cell = 5, value = 1, read_back = false } } end\n"
 	"    return { { cell = 1, value = 42 }, { cell = 2 } }\n"
 	"  end,\n"
 	"  reply = function(command, results, device)\n"
@@ -155,16 +163,24 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void submit(struct bench *bench, const char *params)
+static void submit_to(struct bench *bench, const char *topic, const char *params)
 {
+	static int number;
 	char payload[300], error[200];
 	struct command *command;
-	snprintf(payload, sizeof(payload),
-		"{\"id\":\"7\",\"method\":\"thing.service.x\",\"params\":%s}", params);
-	assert_int_equal(command_create(&command, 0, ORIGIN_CLOUD, "thing/service/x", payload,
-				 strlen(payload), error, sizeof(error)),
+	/* Of one id: what tells them apart is the version. */
+	snprintf(payload, sizeof(payload), "{\"id\":\"7\",\"version\":\"%d\",\"params\":%s}",
+		++number, params);
+	assert_int_equal(command_create(&command, 0, ORIGIN_CLOUD, topic, payload, strlen(payload),
+				 error, sizeof(error)),
 		0);
+	command->received_us = bench->clock.mono_us;
 	pipeline_submit(bench->pipeline, command);
+}
+
+static void submit(struct bench *bench, const char *params)
+{
+	submit_to(bench, "thing/service/x", params);
 }
 
 /* The order that reached the field, or NULL; the caller destroys it. */
@@ -336,6 +352,298 @@ static void those_under_way_at_the_end_are_answered(void **state)
 	assert_int_equal(bench->code, 408);
 }
 
+/* ---- what a site allows --------------------------------------------------------------------- */
+
+static void expect_forbidden(struct bench *bench, const char *topic, const char *params)
+{
+	submit_to(bench, topic, params);
+	assert_null(take_order(bench));
+	expect(bench, 403, "allow");
+}
+
+static void expect_done(struct bench *bench, const char *topic, const char *params)
+{
+	submit_to(bench, topic, params);
+	answer(bench, 64, OUTCOME_DONE);
+	expect(bench, 200, "200");
+}
+
+static void a_device_may_take_no_commands(void **state)
+{
+	struct bench *bench = *state;
+	bench->device.commands = COMMANDS_NONE;
+	submit(bench, "{}");
+	assert_null(take_order(bench));
+	expect(bench, 403, "commands = \\\"none\\\"");
+}
+
+static void what_no_rule_covers_is_refused(void **state)
+{
+	struct bench *bench = *state;
+	struct conf_rule rules[] = {
+		{ .service = (char *)"free", .address = { 0, INT64_MAX } },
+		{ .write = (char *)"cell",
+			.address = { 10, 20 },
+			.values = { 0, 100 },
+			.has_values = true },
+		{ .service = (char *)"thing/model/other",
+			.write = (char *)"cell",
+			.address = { 30, 30 } },
+	};
+	bench->device.has_rules = true;
+	submit(bench, "{}");
+	expect(bench, 403, "thing/service/x is not allowed");
+	bench->device.rules = rules;
+	bench->device.rule_count = 3;
+	expect_done(bench, "thing/service/free", "{\"write\":99,\"value\":255}");
+	expect_done(bench, "thing/service/x", "{\"write\":10,\"value\":100}");
+	expect_done(bench, "thing/service/x", "{\"write\":20,\"value\":0}");
+	expect_done(bench, "thing/service/x", "{\"read\":99}");
+	expect_done(bench, "thing/model/other", "{\"write\":30,\"value\":255}");
+	expect_forbidden(bench, "thing/service/x", "{\"write\":9,\"value\":1}");
+	expect_forbidden(bench, "thing/service/x", "{\"write\":21,\"value\":1}");
+	expect_forbidden(bench, "thing/service/x", "{\"write\":10,\"value\":101}");
+	expect_forbidden(bench, "thing/service/x", "{\"write\":30,\"value\":1}");
+	/* The script's own two requests: the first is not covered, so neither is sent. */
+	expect_forbidden(bench, "thing/service/x", "{}");
+	/* A name that only begins like the one that is allowed. */
+	expect_forbidden(bench, "thing/service/freedom", "{\"write\":99,\"value\":1}");
+}
+
+/* ---- reading back --------------------------------------------------------------------------- */
+
+/* Plays the field for the order that reads back; bytes NULL: no answer. */
+static void answer_read(struct bench *bench, const char *bytes)
+{
+	struct order *order = take_order(bench);
+	assert_non_null(order);
+	assert_int_equal(order->count, 1);
+	assert_int_equal(order->requests[0]->wire.flags & EB_WRITE, 0);
+	struct outcome *outcome = outcome_create(0, order->serial, 1);
+	outcome->steps[0].status = bytes ? OUTCOME_DONE : OUTCOME_TIMEOUT;
+	if (bytes)
+		buffer_put(&outcome->steps[0].bytes, bytes, 1);
+	message_destroy(&order->mail);
+	mailbox_unreserve(bench->from_field);
+	pipeline_outcome(bench->pipeline, outcome);
+}
+
+static void pass(struct bench *bench, int64_t ms)
+{
+	loop_advance(bench->loop, bench->clock.mono_us + ms * USEC_PER_MSEC);
+}
+
+static void what_is_written_is_read_back(void **state)
+{
+	struct bench *bench = *state;
+	submit(bench, "{\"check\":9}");
+	answer(bench, 1, OUTCOME_DONE);
+	pass(bench, 1999);
+	assert_null(take_order(bench));
+	assert_int_equal(bench->replies, 0);
+	pass(bench, 1);
+	answer_read(bench, "\x0a");
+	expect(bench, 200, "200");
+
+	submit(bench, "{\"check\":9}");
+	answer(bench, 1, OUTCOME_DONE);
+	pass(bench, 2000);
+	answer_read(bench, "\x0b");
+	expect(bench, 502, "cell 5 was written 9 and reads 11");
+
+	submit(bench, "{\"check\":9}");
+	answer(bench, 1, OUTCOME_DONE);
+	pass(bench, 2000);
+	answer_read(bench, NULL);
+	expect(bench, 504, "cannot be read back");
+
+	/* What failed is not read. */
+	submit(bench, "{\"check\":9}");
+	answer(bench, 0, OUTCOME_EXCEPTION);
+	expect(bench, 502, "exception 2");
+	pass(bench, 2000);
+	assert_null(take_order(bench));
+}
+
+static void a_device_may_want_all_writes_read_back(void **state)
+{
+	struct bench *bench = *state;
+	bench->device.read_back = (struct read_back){ .wanted = true, .settle_ms = 500 };
+	submit(bench, "{\"write\":3,\"value\":7}");
+	answer(bench, 1, OUTCOME_DONE);
+	pass(bench, 500);
+	answer_read(bench, "\x07");
+	expect(bench, 200, "200");
+	expect_done(bench, "thing/service/x", "{\"unchecked\":true}");
+	expect_done(bench, "thing/service/x", "{\"read\":3}");
+}
+
+static void a_stop_does_not_wait_for_what_settles(void **state)
+{
+	struct bench *bench = *state;
+	submit(bench, "{\"check\":9}");
+	answer(bench, 1, OUTCOME_DONE);
+	pipeline_stop(bench->pipeline);
+	expect(bench, 408, "written, but not read back");
+}
+
+/* ---- what came before ----------------------------------------------------------------------- */
+
+static struct command *same(struct bench *bench)
+{
+	static const char payload[] = "{\"id\":\"7\",\"params\":{}}";
+	struct command *command;
+	char error[200];
+	command_create(&command, 0, ORIGIN_CLOUD, "thing/service/x", payload, strlen(payload),
+		error, sizeof(error));
+	command->received_us = bench->clock.mono_us;
+	return command;
+}
+
+static void one_that_comes_again_is_not_run_again(void **state)
+{
+	struct bench *bench = *state;
+	bench->conf.enos.command_repeat_s = 60;
+	pipeline_submit(bench->pipeline, same(bench));
+	pipeline_submit(bench->pipeline, same(bench));
+	assert_int_equal(bench->again, 0);
+	answer(bench, 2, OUTCOME_DONE);
+	expect(bench, 200, "200");
+	pipeline_submit(bench->pipeline, same(bench));
+	assert_null(take_order(bench));
+	assert_int_equal(bench->replies, 0);
+	assert_int_equal(bench->again, 1);
+	/* Each of the three has its record. */
+	assert_int_equal(bench->audits, 3);
+	assert_int_equal(pipeline_running(bench->pipeline), 0);
+}
+
+static void the_places_of_an_order_are_named_where_the_newest_wins(void **state)
+{
+	struct bench *bench = *state;
+	submit(bench, "{\"write\":3,\"value\":7}");
+	struct order *order = take_order(bench);
+	assert_int_equal(order->places.size, 0);
+	message_destroy(&order->mail);
+	bench->device.newest_wins = true;
+	submit(bench, "{\"write\":3,\"value\":7}");
+	order = take_order(bench);
+	assert_string_equal(buffer_text(&order->places), "cell 3 1;");
+	message_destroy(&order->mail);
+	/* One that also reads does more than another that writes the same; nor may one be cut short. */
+	submit(bench, "{}");
+	order = take_order(bench);
+	assert_int_equal(order->places.size, 0);
+	message_destroy(&order->mail);
+	submit(bench, "{\"steps\":2}");
+	order = take_order(bench);
+	assert_int_equal(order->places.size, 0);
+	message_destroy(&order->mail);
+}
+
+/* ---- the disk ------------------------------------------------------------------------------- */
+
+/* A ledger with a disk in that directory, which need not be there, in place of the one without. */
+static struct spool *use_disk(struct bench *bench, char *directory)
+{
+	struct spool *spool;
+	pipeline_destroy(bench->pipeline);
+	ledger_destroy(bench->ledger);
+	bench->conf.gateway.state_dir = directory;
+	bench->conf.spool = (struct conf_spool){ .enabled = true,
+		.commit_interval_ms = 1000,
+		.max_mb = 10,
+		.backfill_rate = 100,
+		.command_records = 1000 };
+	const struct spool_setup disk = { .conf = &bench->conf, .loop = bench->loop };
+	assert_int_equal(spool_create(&spool, &disk), 0);
+	const struct ledger_setup ledger = {
+		.conf = &bench->conf, .loop = bench->loop, .writer = spool_writer(spool)
+	};
+	bench->ledger = ledger_create(&ledger);
+	const struct pipeline_setup setup = { .fleet = bench->fleet,
+		.loop = bench->loop,
+		.ledger = bench->ledger,
+		.to_field = bench->to_field,
+		.from_field = bench->from_field,
+		.context = bench,
+		.taken = ignore_taken,
+		.reply = take_reply,
+		.again = take_again,
+		.audit = take_audit };
+	bench->pipeline = pipeline_create(&setup);
+	pipeline_start(bench->pipeline);
+	return spool;
+}
+
+/* Lets the disk do what it has to, however often it is asked. */
+static void settle(struct bench *bench, struct spool *spool)
+{
+	for (int i = 0; i < 4; i++) {
+		pass(bench, 1);
+		spool_settle(spool);
+	}
+}
+
+static void release_disk(struct bench *bench, struct spool *spool)
+{
+	pipeline_destroy(TAKE(bench->pipeline));
+	ledger_save(bench->ledger);
+	spool_destroy(spool);
+}
+
+static void nothing_goes_to_the_field_before_it_is_recorded(void **state)
+{
+	struct bench *bench = *state;
+	char directory[] = "/tmp/test-pipeline-disk-XXXXXX";
+	assert_non_null(mkdtemp(directory));
+	struct spool *spool = use_disk(bench, directory);
+	submit(bench, "{}");
+	/* What is on the disk is not even known yet. */
+	assert_null(take_order(bench));
+	settle(bench, spool);
+	answer(bench, 2, OUTCOME_DONE);
+	/* Nor does the reply go out before it is recorded. */
+	assert_int_equal(bench->replies, 0);
+	settle(bench, spool);
+	expect(bench, 200, "200");
+	submit(bench, "{}");
+	assert_null(take_order(bench));
+	/* One that is being recorded when it stops was never sent. */
+	pipeline_stop(bench->pipeline);
+	settle(bench, spool);
+	assert_null(take_order(bench));
+	expect(bench, 503, "nothing was sent");
+	release_disk(bench, spool);
+	OWNED char *file = must_printf("%s/spool.db", directory);
+	unlink(file);
+	assert_int_equal(rmdir(directory), 0);
+}
+
+static void while_the_disk_fails_commands_are_refused(void **state)
+{
+	struct bench *bench = *state;
+	char directory[] = "/tmp/test-pipeline-disk-is-not-there";
+	log_set_level(LOG_LEVEL_ERROR);
+	struct spool *spool = use_disk(bench, directory);
+	submit(bench, "{}");
+	settle(bench, spool);
+	assert_null(take_order(bench));
+	settle(bench, spool);
+	expect(bench, 503, "cannot be written to the gateway's disk");
+	bench->conf.enos.commands_without_disk = true;
+	submit(bench, "{}");
+	settle(bench, spool);
+	answer(bench, 2, OUTCOME_DONE);
+	settle(bench, spool);
+	expect(bench, 200, "200");
+	/* The place that an outcome would have had is free again. */
+	assert_int_equal(pipeline_running(bench->pipeline), 0);
+	for (int i = 0; i < 4; i++)
+		assert_true(mailbox_reserve(bench->from_field));
+	release_disk(bench, spool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -354,6 +662,21 @@ int main(void)
 			what_comes_while_it_stops_is_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			those_under_way_at_the_end_are_answered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_device_may_take_no_commands, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_no_rule_covers_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_written_is_read_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_device_may_want_all_writes_read_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_stop_does_not_wait_for_what_settles, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			one_that_comes_again_is_not_run_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			the_places_of_an_order_are_named_where_the_newest_wins, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			nothing_goes_to_the_field_before_it_is_recorded, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			while_the_disk_fails_commands_are_refused, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
