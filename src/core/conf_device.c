@@ -159,6 +159,7 @@ void device_read(struct conf_parts *parts, const struct node *node, bool open_to
 	const struct node *polls = node_find(node, "polls");
 	device->place = node->place;
 	section_defaults(&device_section, device);
+	device->merge_hole = CONF_AS_BUS;
 	section_read(&device_section, node, device, &others, parts->problems);
 	if (!device->name)
 		device->name = must_strdup("");

@@ -8,8 +8,7 @@
 #include "field/health.h"
 #include "field/order.h"
 #include "field/receive.h"
-#include "field/schedule.h"
-#include "field/transaction.h"
+#include "field/task.h"
 #include "util/alloc.h"
 #include "util/log.h"
 
@@ -301,8 +300,8 @@ static bool begin_next(struct bus *bus, int64_t *next_us)
 		maybe_rest(bus);
 		return false;
 	}
-	schedule_begun(bus, &choice);
-	transaction_begin_poll(bus, choice.device, choice.poll, choice.probe);
+	task_begun(bus, &choice);
+	transaction_begin_poll(bus, &choice);
 	return true;
 }
 
