@@ -133,6 +133,7 @@ struct conf_device {
 	uint32_t merge_hole; /* CONF_AS_BUS: as the bus has it */
 	struct buffer address; /* value, a map: the keys that the plugin declared for a device */
 	struct buffer parameters; /* value, a map */
+	struct place *parameter_places; /* one for each of parameters; NULL: none are known */
 	/* value, a list of maps: polls that add to the script's or, by their name, change them */
 	struct buffer polls;
 	struct place *poll_places; /* one for each of polls */
