@@ -117,22 +117,31 @@ size_t rig_answer(const struct heard_request *request, bool tcp, uint8_t *frame)
 	return head + 1 + size;
 }
 
-static void answer_exception(
-	struct rig *rig, const struct heard_request *request, uint8_t code, int64_t at_us)
+size_t rig_refusal(const struct heard_request *request, bool tcp, uint8_t code, uint8_t *frame)
 {
-	uint8_t frame[9] = { request->unit, (uint8_t)(request->function | EXCEPTION_FLAG), code };
-	rig->units[request->unit].refused++;
-	if (is_tcp(rig)) {
-		memmove(frame + 6, frame, 3);
+	size_t head = 0;
+	if (tcp) {
 		memcpy(frame, request->frame, 4);
 		put16(frame + 4, 3);
-		rig_say(rig, at_us, frame, 9);
-		return;
+		head = 6;
 	}
+	frame[head] = request->unit;
+	frame[head + 1] = (uint8_t)(request->function | EXCEPTION_FLAG);
+	frame[head + 2] = code;
+	if (tcp)
+		return head + 3;
 	uint16_t crc = rtu_crc(frame, 3);
 	frame[3] = (uint8_t)crc;
 	frame[4] = (uint8_t)(crc >> 8);
-	rig_say(rig, at_us, frame, 5);
+	return 5;
+}
+
+static void answer_exception(
+	struct rig *rig, const struct heard_request *request, uint8_t code, int64_t at_us)
+{
+	uint8_t frame[9];
+	rig->units[request->unit].refused++;
+	rig_say(rig, at_us, frame, rig_refusal(request, is_tcp(rig), code, frame));
 }
 
 /* What it says to this request instead of an answer; 0: nothing against it. */

@@ -130,6 +130,8 @@ void rig_take(struct rig *rig);
 void rig_say(struct rig *rig, int64_t at_us, const void *bytes, size_t size);
 /* The right answer to the request into frame; returns its size. */
 size_t rig_answer(const struct heard_request *request, bool tcp, uint8_t *frame);
+/* The same of an exception; room for 9 bytes. */
+size_t rig_refusal(const struct heard_request *request, bool tcp, uint8_t code, uint8_t *frame);
 /* Loses the link; it may be opened again. */
 void rig_lose(struct rig *rig, int error);
 int64_t rig_char_us(const struct rig *rig);

@@ -248,7 +248,6 @@ static void has_defaults(void **state)
 	assert_int_equal(bus->in_flight, 1);
 	assert_true(bus->merge);
 	assert_int_equal(bus->merge_hole, 8);
-	assert_int_equal(conf_merge_hole(conf, 0), 8);
 	assert_int_equal(bus->link.baud, 9600);
 	assert_int_equal(bus->link.stop_bits, 1);
 	assert_int_equal(bus->line.char_bits, 10);
