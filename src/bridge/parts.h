@@ -66,7 +66,8 @@ struct bridge {
 void admin_request(void *context, const struct control_request *request);
 void admin_answer(struct bridge *bridge, struct answer *answer);
 void admin_finish(struct bridge *bridge);
-void bridge_send_plan(struct bridge *bridge, const struct member *device);
+/* Where it is not what the field was told last. */
+void bridge_send_plan(struct bridge *bridge, struct member *device);
 /* Readings that came faster than scripts and cloud took them. */
 uint64_t bridge_readings_dropped(const struct bridge *bridge);
 

@@ -42,8 +42,7 @@ static void print_help(FILE *to)
 			verbs[i]->argument ? verbs[i]->argument : "");
 		fprintf(to, "  %-14s %s\n", call, verbs[i]->summary);
 	}
-	fputs("  capture BUS FILE  the frames of a bus into FILE (- for standard output), until --for has\n"
-	      "                 passed, --max is reached, or Ctrl-C\n"
+	fputs("  capture BUS FILE  its frames into FILE, until --for or --max is reached, or Ctrl-C\n"
 	      "  script ...     tries scripts and their fixtures, without the daemon; \"script help\"\n"
 	      "  help           this text\n"
 	      "\noptions:\n"
