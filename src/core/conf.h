@@ -129,6 +129,7 @@ struct conf_device {
 	struct buffer parameters; /* value, a map */
 	/* value, a list of maps: polls that add to the script's or, by their name, change them */
 	struct buffer polls;
+	struct buffer points; /* value, a list of maps, see conf_points.h */
 	struct place *poll_places; /* one for each of polls */
 };
 
