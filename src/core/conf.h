@@ -142,6 +142,7 @@ struct conf_device {
 	struct place *parameter_places; /* one for each of parameters; NULL: none are known */
 	/* value, a list of maps: polls that add to the script's or, by their name, change them */
 	struct buffer polls;
+	struct buffer points; /* value, a list of maps, see conf_points.h */
 	struct place *poll_places; /* one for each of polls */
 };
 

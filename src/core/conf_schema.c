@@ -534,8 +534,8 @@ static const struct field device_fields[] = {
 		.min = 1,
 		.max = 200,
 		.otherwise = "none",
-		.help = "the script of its type, looked for in script_dirs; without one, what its polls read "
-			"is reported raw" },
+		.help = "the script of its type, looked for in script_dirs; without one, points are run "
+			"by generic.lua, and else what its polls read is reported raw" },
 	{ .key = "merge",
 		.kind = FIELD_ANSWER,
 		AT(struct conf_device, merge),
@@ -556,6 +556,10 @@ static const struct field device_fields[] = {
 		.kind = FIELD_GROUPS,
 		.otherwise = "the script's",
 		.help = "polls that add to the script's, or change those of the same name" },
+	{ .key = "points",
+		.kind = FIELD_GROUPS,
+		.otherwise = "none",
+		.help = "what to read of it and what can be written, where no script is to be written" },
 	{ .key = "product_key",
 		TEXT(struct conf_device, product_key),
 		KEY_LENGTH,
@@ -616,4 +620,4 @@ const struct section file_section = { "file", file_fields, NULL, NULL };
 
 const struct section *const conf_sections[] = { &file_section, &gateway_section, &scripts_section,
 	&enos_section, &spool_section, &mqtt_section, &bus_section, &link_section, &device_section,
-	NULL };
+	&point_section, NULL };
