@@ -149,14 +149,9 @@ static void put_place(
 
 static bool take_request(struct maker *maker, struct request *request)
 {
-	static const char listens[] = "it is only listened for, and would never end";
 	int64_t numbers[EB_NUMBERS_MAX];
 	struct eb_target target = { .numbers = numbers };
 	const struct eb_plugin *plugin = maker->codec->plugin;
-	if (request->wire.flags & EB_LISTEN)
-		return refuse(maker->errand, REPLY_SCRIPT,
-			"the script's encode asks for what cannot be done: \"%s\": %s",
-			request->text, listens);
 	if (request->wire.flags & EB_WRITE && plugin->target &&
 		plugin->target(maker->codec->state, &request->wire, &target) < 0)
 		target = (struct eb_target){ .numbers = numbers };

@@ -4,6 +4,8 @@
 #define EB_BRIDGE_PARTS_H
 
 #include "bridge/bridge.h"
+#include "bridge/discovery.h"
+#include "bridge/evidence.h"
 #include "bridge/pipeline.h"
 #include "cloud/cloud.h"
 #include "core/mailbox.h"
@@ -36,9 +38,11 @@ struct bridge {
 	struct field *field;
 	bool field_runs;
 	struct pipeline *pipeline;
+	struct discoveries *discoveries;
 	struct cloud *cloud;
 	struct broker *broker; /* NULL: no echo */
 	struct control *control; /* NULL: no socket */
+	struct evidence_keeper *evidence;
 	struct watch mail;
 	struct list readings; /* struct mail; taken from the field, not yet decoded */
 	size_t waiting; /* of them */
@@ -57,6 +61,7 @@ struct bridge {
 	bool stop_asked;
 
 	struct log_limit audit; /* lines about commands */
+	struct log_limit warnings; /* lines about what scripts warn of */
 	struct log_limit overflow;
 	uint64_t overflow_seen; /* readings dropped, as last reported */
 };
@@ -69,8 +74,6 @@ void admin_finish(struct bridge *bridge);
 void audit_init(struct bridge *bridge);
 void audit_take(struct bridge *bridge, const struct record *record);
 void audit_run(struct bridge *bridge, const struct control_request *request);
-/* Asks the field; the answer comes with this serial.  0 where the field's inbox is full. */
-uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number);
 /* Where it is not what the field was told last. */
 void bridge_send_plan(struct bridge *bridge, struct member *device);
 /* Readings that came faster than scripts and cloud took them. */

@@ -1,25 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What commands may do to a device: the groups allow and read_back. */
+#include "core/conf_fields.h"
 #include "core/conf_parts.h"
 
 #include <string.h>
 
 #include "util/alloc.h"
 
-#define AT(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-
 static const struct field rule_fields[] = {
 	{ .key = "service",
-		.kind = FIELD_TEXT,
-		AT(struct conf_rule, service),
+		TEXT(struct conf_rule, service),
 		.form = FORM_TOPIC,
 		.min = 1,
 		.max = 200,
 		.otherwise = "any",
 		.help = "the service behind thing/service/, or a whole topic such as thing/model/down_raw" },
 	{ .key = "write",
-		.kind = FIELD_TEXT,
-		AT(struct conf_rule, write),
+		TEXT(struct conf_rule, write),
 		.form = FORM_NAME,
 		.min = 1,
 		.max = 64,
@@ -45,18 +42,14 @@ static const struct field rule_fields[] = {
 
 static const struct field read_back_fields[] = {
 	{ .key = "settle",
-		.kind = FIELD_NUMBER,
-		AT(struct read_back, settle_ms),
-		.scale = 1000,
+		FINER(struct read_back, settle_ms),
 		.min = 0,
 		.max = READ_BACK_SETTLE_MAX_MS,
 		.unit = "s",
 		.fallback = "0.5",
 		.help = "wait between the write and the read" },
 	{ .key = "tolerance",
-		.kind = FIELD_NUMBER,
-		AT(struct read_back, tolerance),
-		.scale = 1,
+		NUMBER(struct read_back, tolerance),
 		.min = 0,
 		.max = READ_BACK_TOLERANCE_MAX,
 		.fallback = "0",
