@@ -144,6 +144,24 @@ static void print_poll(const struct poll *poll, const struct task *task, struct 
 		buffer_put_text(text, "null}");
 }
 
+static void print_setup(const struct device *device, struct buffer *text)
+{
+	const struct setup *setup = &device->setup;
+	buffer_put_text(text, ",\"setup\":[");
+	for (uint32_t i = 0; i < setup->count; i++) {
+		const struct setup_step *step = &setup->steps[i];
+		const char *request = device->plan->setup[i]->text;
+		buffer_put_text(text, i ? ",{\"request\":" : "{\"request\":");
+		json_put_text(text, request ? request : "");
+		buffer_printf(text, ",\"state\":\"%s\",\"failures\":%" PRIu32 "}",
+			i >= setup->next         ? "waits"
+				: step->again_us ? "failing"
+						 : "done",
+			step->failures);
+	}
+	buffer_put_byte(text, ']');
+}
+
 void answer_device(const struct device *device, struct buffer *text)
 {
 	print_state(device, text);
@@ -152,7 +170,10 @@ void answer_device(const struct device *device, struct buffer *text)
 		buffer_put_text(text, i ? "," : "");
 		print_poll(&device->plan->polls[i], &device->tasks[i], text);
 	}
-	buffer_put_text(text, "]}");
+	buffer_put_byte(text, ']');
+	if (device->setup.count)
+		print_setup(device, text);
+	buffer_put_byte(text, '}');
 }
 
 void answer_status(struct bus *const *buses, uint32_t count, struct buffer *text)

@@ -300,7 +300,10 @@ static bool begin_next(struct bus *bus, int64_t *next_us)
 		maybe_rest(bus);
 		return false;
 	}
-	task_begun(bus, &choice);
+	if (choice.setup)
+		setup_begun(bus, &choice);
+	else
+		task_begun(bus, &choice);
 	transaction_begin_poll(bus, &choice);
 	return true;
 }

@@ -9,6 +9,7 @@
 #include "core/message.h"
 #include "field/merge.h"
 #include "field/owed.h"
+#include "field/setup.h"
 #include "field/stats.h"
 #include "util/list.h"
 
@@ -51,6 +52,7 @@ struct device {
 	struct plan *plan, *next_plan; /* referenced; next_plan waits for the transaction's end */
 	struct task *tasks; /* of plan->polls */
 	struct merge merge; /* of plan->polls: which are asked for together */
+	struct setup setup; /* of plan->setup */
 	int64_t due_us; /* when the earliest of tasks may begin, INT64_MAX none */
 	int64_t quiet_us; /* nothing is asked of it before */
 	int64_t good_us; /* it gave a good answer last; 0: never */

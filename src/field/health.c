@@ -63,6 +63,7 @@ static void come_back(struct device *device)
 			other->condition.probe_us = now;
 	}
 	forgive_tasks(device, now);
+	setup_restart(device);
 }
 
 void health_good(struct device *device, uint32_t took_us)
@@ -82,6 +83,7 @@ void health_good(struct device *device, uint32_t took_us)
 	}
 	if (before == HEALTH_DOWN)
 		come_back(device);
+	setup_contacted(device);
 	tell(device);
 }
 

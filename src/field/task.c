@@ -292,6 +292,11 @@ static void answered(struct device *device, uint32_t part, const void *content, 
 	task->tries = task->failed = 0;
 	task->failing_us = 0;
 	task->good_ms = device->stats.good_ms;
+	if (setup_waits(&device->setup)) {
+		/* It was read to know that the device is there: what it says counts once it is set up. */
+		task->again_us = bus_now(device->bus);
+		return;
+	}
 	if (brings_reading(poll_of(device, part)->request, size))
 		bus_deliver(device, device->merge.parts[part].poll, content, size);
 }
