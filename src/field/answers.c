@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "core/plugin.h"
+#include "field/health.h"
 #include "util/json.h"
 
 static const char *link_state(const struct bus *bus)
@@ -74,7 +75,7 @@ static void print_head(const struct bus *bus, struct buffer *text)
 	print_link(bus, text);
 	buffer_printf(text,
 		",\"devices\":%" PRIu32 ",\"down\":%" PRIu32 ",\"utilisation\":", bus->device_count,
-		bus->down_count);
+		bus->down_count + bus->unlinked_count);
 	json_put_real(text, utilisation(bus));
 }
 
@@ -83,8 +84,8 @@ static void print_state(const struct device *device, struct buffer *text)
 	const struct condition *condition = &device->condition;
 	buffer_put_text(text, "{\"name\":");
 	json_put_text(text, device_name(device));
-	buffer_printf(text, ",\"state\":\"%s\",\"changed\":%" PRId64, health_name(condition->state),
-		condition->changed_ms);
+	buffer_printf(text, ",\"state\":\"%s\",\"changed\":%" PRId64,
+		health_name(health_shown(device)), condition->changed_ms);
 	if (condition->error)
 		buffer_printf(text, ",\"error\":\"%s\"", error_class_name(condition->error));
 	if (condition->state == HEALTH_DOWN)
@@ -183,7 +184,7 @@ void answer_status(struct bus *const *buses, uint32_t count, struct buffer *text
 		requests += buses[i]->stats.requests;
 		answers += buses[i]->stats.answers;
 		devices += buses[i]->device_count;
-		down += buses[i]->down_count;
+		down += buses[i]->down_count + buses[i]->unlinked_count;
 		links_down += buses[i]->why != NULL;
 	}
 	buffer_printf(text,

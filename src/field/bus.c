@@ -162,6 +162,7 @@ void bus_link_lost(struct bus *bus, const char *why)
 	}
 	bus->machine = BUS_DOWN;
 	bus->attempts++;
+	bus->lost_us = bus->lost_us ? bus->lost_us : now;
 	bus->wake_us = now + reopen_delay_us(bus);
 	free(bus->why);
 	bus->why = text;
@@ -369,6 +370,10 @@ void bus_turn(struct bus *bus)
 	} while (bus->machine != before);
 	tell_link(bus);
 	bus->in_turn = false;
+	if (bus->machine == BUS_DOWN || bus->machine == BUS_OPENING) {
+		int64_t unlink_us = health_link_down(bus);
+		next_us = unlink_us < next_us ? unlink_us : next_us;
+	}
 	if (order_us < next_us && bus->order_count)
 		next_us = order_us;
 	if (next_us == INT64_MAX)

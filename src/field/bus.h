@@ -79,11 +79,12 @@ struct bus {
 	uint32_t attempts; /* failed ones since it was up */
 	uint32_t mute; /* time-outs in a row without one byte received */
 	int64_t up_us; /* since when the link is up */
+	int64_t lost_us; /* since when it is down, or was without an answer after it; 0: it is not */
 	char *why; /* it is down; NULL: it is not, or was never tried */
 
 	/* probing */
 	int64_t probe_us; /* the line's budget for down devices is used up until then */
-	uint32_t down_count;
+	uint32_t down_count, unlinked_count;
 	uint32_t eager; /* down devices still to be probed since one of them came back */
 
 	/* evidence */

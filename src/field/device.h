@@ -34,6 +34,9 @@ struct task {
 /* Kept per (bus, device): a dead unit says nothing of its namesake on another bus. */
 struct condition {
 	uint8_t state, told; /* enum health_state: as it is, as the main plane knows it */
+	uint8_t told_error; /* the class that it knows */
+	/* The link has been down for long: down to all who ask, until the device answers again. */
+	bool unlinked;
 	uint8_t error, probes; /* class that brought it there; probes since it is down */
 	uint16_t failures; /* in a row */
 	uint32_t code;

@@ -281,6 +281,7 @@ static void answered(struct bus *bus, struct transaction *transaction)
 		timeout_of(bus, transaction->request));
 	bus->unknown_noise = 0;
 	bus->reopen_ms = 0;
+	bus->lost_us = 0;
 	health_good(device, (uint32_t)took_us);
 }
 

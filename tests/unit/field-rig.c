@@ -528,6 +528,7 @@ static void take_health(struct rig *rig, const struct health *health)
 {
 	rig->healths++;
 	rig->health[health->device] = health->state;
+	rig->health_error[health->device] = health->error;
 }
 
 static void take_change(struct rig *rig, const struct link_change *change)

@@ -96,6 +96,7 @@ struct rig {
 	int64_t device_last_us[RIG_UNITS];
 	struct outcome *outcome; /* the last one */
 	enum health_state health[RIG_UNITS];
+	uint32_t health_error[RIG_UNITS];
 	bool link_up;
 	char link_reason[160];
 	void (*on_reading)(struct rig *rig, const struct reading *reading);
