@@ -20,6 +20,7 @@ struct conf_gateway {
 	char *plugin_dir;
 	char **script_dirs; /* NULL-terminated, searched in order */
 	char *control_socket; /* path; "" for none */
+	uint32_t evidence_files; /* frames around the first errors of a kind, kept in state_dir */
 	enum log_level log_level;
 };
 
@@ -79,6 +80,8 @@ enum conf_link_type { CONF_LINK_SERIAL, CONF_LINK_TCP };
 enum conf_parity { PARITY_NONE, PARITY_EVEN, PARITY_ODD };
 enum conf_answer { ANSWER_AUTO, ANSWER_NO, ANSWER_YES };
 
+enum conf_rts { RTS_HIGH, RTS_LOW };
+
 struct conf_link {
 	enum conf_link_type type;
 	/* serial */
@@ -87,6 +90,8 @@ struct conf_link {
 	enum conf_parity parity;
 	uint8_t data_bits, stop_bits; /* 7 or 8; 1 or 2, 1 by default */
 	bool rs485; /* driver enable by TIOCSRS485 */
+	enum conf_rts rs485_rts; /* while sending */
+	uint32_t rs485_before_ms, rs485_after_ms; /* 0: as the driver is set */
 	enum conf_answer
 		paced; /* a real UART: an answer cannot come sooner than the wire carries it */
 	enum conf_answer echo; /* our own bytes come back: yes: strip, no: never, auto: find out */
@@ -111,6 +116,7 @@ struct conf_bus {
 	uint32_t timeout_ms; /* of one transaction */
 	uint32_t retries; /* of a read */
 	uint32_t gap_us; /* further silence before a request, on top of the protocol's own */
+	uint32_t unit_gap_us; /* and still further where another device was spoken to before */
 	uint32_t turnaround_us; /* after a broadcast */
 	uint32_t in_flight; /* requests outstanding at once, where the plugin can */
 	bool merge; /* reads of a device that are due together become one request */
@@ -136,6 +142,7 @@ struct conf_device {
 	struct place *parameter_places; /* one for each of parameters; NULL: none are known */
 	/* value, a list of maps: polls that add to the script's or, by their name, change them */
 	struct buffer polls;
+	struct buffer points; /* value, a list of maps, see conf_points.h */
 	struct place *poll_places; /* one for each of polls */
 };
 
