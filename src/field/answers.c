@@ -84,8 +84,9 @@ static void print_head(const struct bus *bus, struct buffer *text)
 	buffer_put_byte(text, ',');
 	print_link(bus, text);
 	buffer_printf(text,
-		",\"devices\":%" PRIu32 ",\"down\":%" PRIu32 ",\"utilisation\":", bus->device_count,
-		bus->down_count + bus->unlinked_count);
+		",\"devices\":%" PRIu32 ",\"down\":%" PRIu32 ",\"missed\":%" PRIu32
+		",\"utilisation\":",
+		bus->device_count, bus->down_count + bus->unlinked_count, bus->missed);
 	json_put_real(text, utilisation(bus));
 }
 

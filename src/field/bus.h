@@ -20,6 +20,7 @@
 #include "field/link.h"
 #include "field/plane.h"
 #include "field/trace.h"
+#include "util/log.h"
 #include "util/loop.h"
 
 #define BUS_IN_FLIGHT_MAX 32
@@ -88,6 +89,12 @@ struct bus {
 	int64_t probe_us; /* the line's budget for down devices is used up until then */
 	uint32_t down_count, unlinked_count;
 	uint32_t eager; /* down devices still to be probed since one of them came back */
+
+	/* more to do than the line has time for */
+	uint32_t missed; /* periods of polls whose device and link were well */
+	uint32_t lately; /* of them, since lately_us */
+	int64_t lately_us;
+	struct log_limit overload;
 
 	/* evidence */
 	struct trace trace;

@@ -58,6 +58,7 @@ struct device {
 	struct setup setup; /* of plan->setup */
 	int64_t due_us; /* when the earliest of tasks may begin, INT64_MAX none */
 	int64_t quiet_us; /* nothing is asked of it before */
+	int64_t ready_us; /* since when it is polled: it came back, or was set up */
 	int64_t good_us; /* it gave a good answer last; 0: never */
 	struct owed owed; /* what it may yet answer */
 	struct condition condition;

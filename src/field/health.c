@@ -21,8 +21,10 @@ enum health_state health_shown(const struct device *device)
 
 static void relink(struct device *device)
 {
-	if (device->condition.unlinked)
-		device->bus->unlinked_count--;
+	if (!device->condition.unlinked)
+		return;
+	device->bus->unlinked_count--;
+	device->ready_us = bus_now(device->bus);
 	device->condition.unlinked = false;
 }
 
@@ -84,6 +86,7 @@ static void come_back(struct device *device)
 	}
 	forgive_tasks(device, now);
 	setup_restart(device);
+	device->ready_us = now;
 }
 
 void health_good(struct device *device, uint32_t took_us)

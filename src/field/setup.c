@@ -182,13 +182,15 @@ static void say_done(struct device *device, uint32_t number)
 }
 
 /* The polls wait for it no longer, if they did. */
-static void go_on(struct setup *setup, uint32_t number)
+static void go_on(struct device *device, uint32_t number)
 {
+	struct setup *setup = &device->setup;
 	if (setup->next != number)
 		return;
 	setup->next++;
 	setup->tries = setup->silences = 0;
 	setup->contact = false;
+	device->ready_us = bus_now(device->bus);
 }
 
 static void refuse(struct device *device, uint32_t number, const struct ending *ending)
@@ -200,7 +202,7 @@ static void refuse(struct device *device, uint32_t number, const struct ending *
 	int64_t wait_us = AGAIN_FIRST_US << doublings;
 	step->again_us = bus_now(device->bus) + (wait_us < AGAIN_MAX_US ? wait_us : AGAIN_MAX_US);
 	say_refused(device, number, ending);
-	go_on(&device->setup, number);
+	go_on(device, number);
 }
 
 /* A step that polls wait for had no answer. */
@@ -241,7 +243,7 @@ void setup_ended(
 		step->again_us = 0;
 		step->refused = 0;
 		say_done(device, number);
-		go_on(setup, number);
+		go_on(device, number);
 		return;
 	}
 	step->failures += ending->error != EB_LINK;
