@@ -93,6 +93,7 @@ struct rig {
 	bool link_up;
 	char link_reason[160];
 	void (*on_reading)(struct rig *rig, const struct reading *reading);
+	void (*on_evidence)(struct rig *rig, const struct evidence *evidence);
 	struct buffer log;
 };
 
