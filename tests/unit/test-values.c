@@ -10,12 +10,15 @@
 
 #define TIMEOUT_US 200000
 
+uint16_t rtu_crc(const uint8_t *bytes, size_t size);
+
 struct mischief {
 	uint64_t random;
 	uint32_t percent; /* of the answers are bad */
+	int64_t very_late_us; /* that one comes after its time-out */
 	int64_t latest_us; /* that a late answer comes after its request */
 	int64_t repeat_us; /* at the latest that a frame comes again after its first time */
-	uint32_t done[8];
+	uint32_t done[16];
 };
 
 static uint32_t draw(struct mischief *mischief, uint32_t below)
@@ -24,13 +27,46 @@ static uint32_t draw(struct mischief *mischief, uint32_t below)
 	return (uint32_t)((mischief->random >> 33) % below);
 }
 
-enum trick { LATE, FOREIGN, CUT, REPEATED, CORRUPTED, DRIPPED, SILENT, GARBAGE };
+enum trick {
+	LATE,
+	VERY_LATE, /* beyond the time-out, up to what is reckoned with */
+	FOREIGN,
+	CUT,
+	REPEATED,
+	CORRUPTED,
+	DRIPPED,
+	TORN, /* with a pause in the middle, longer than a frame may have */
+	BURST, /* frames of others and of the device, at once */
+	RENUMBERED, /* TCP: the answer to another request */
+	REFUSED,
+	SILENT,
+	GARBAGE,
+	TRICKS
+};
 
 static void say_slowly(
 	struct rig *rig, int64_t at_us, const uint8_t *frame, size_t size, int64_t us)
 {
 	for (size_t i = 0; i < size; i++)
 		rig_say(rig, at_us + (int64_t)i * us, frame + i, 1);
+}
+
+/* Exception 4: no value, and no other's. */
+static void refuse(struct rig *rig, const struct heard_request *request, bool tcp, int64_t at_us)
+{
+	uint8_t frame[9] = { 0 }, *pdu = frame + (tcp ? 7 : 1);
+	pdu[-1] = request->unit;
+	pdu[0] = request->function | 0x80;
+	pdu[1] = 4;
+	if (tcp) {
+		memcpy(frame, request->frame, 4);
+		frame[5] = 3;
+	} else {
+		uint16_t crc = rtu_crc(frame, 3);
+		frame[3] = (uint8_t)crc;
+		frame[4] = (uint8_t)(crc >> 8);
+	}
+	rig_say(rig, at_us, frame, tcp ? 9 : 5);
 }
 
 static void play(struct rig *rig, const struct heard_request *request)
@@ -46,15 +82,23 @@ static void play(struct rig *rig, const struct heard_request *request)
 		return;
 	}
 	struct heard_request other = *request;
-	enum trick trick = (enum trick)draw(mischief, GARBAGE + 1);
+	enum trick trick = (enum trick)draw(mischief, TRICKS);
 	/* TCP keeps the bytes and their order: frames there are late, repeated, not ours, or malformed. */
-	if (tcp && (trick == CUT || trick == GARBAGE))
+	if (tcp && (trick == CUT || trick == TORN || trick == GARBAGE))
 		trick = LATE;
+	/* A number is what there is to tell answers by: on a line there is none. */
+	if (!tcp && trick == RENUMBERED)
+		trick = REFUSED;
 	mischief->done[trick]++;
 	switch (trick) {
 	case LATE:
 		at_us = request->end_us + TIMEOUT_US / 2 +
 			draw(mischief, (uint32_t)mischief->latest_us - TIMEOUT_US / 2);
+		rig_say(rig, at_us, frame, size);
+		break;
+	case VERY_LATE:
+		at_us = request->end_us + TIMEOUT_US +
+			draw(mischief, (uint32_t)mischief->very_late_us);
 		rig_say(rig, at_us, frame, size);
 		break;
 	case FOREIGN:
@@ -88,7 +132,32 @@ static void play(struct rig *rig, const struct heard_request *request)
 		}
 		say_slowly(rig, at_us, frame, size, draw(mischief, 40000));
 		break;
+	case TORN:
+		at = 1 + draw(mischief, (uint32_t)size - 1);
+		rig_say(rig, at_us, frame, at);
+		at_us = (rig->line_end_us > at_us ? rig->line_end_us : at_us) +
+			draw(mischief, 30000);
+		rig_say(rig, at_us, frame + at, size - at);
+		break;
+	case BURST:
+		for (int i = 0; i < 4; i++) {
+			uint8_t others[300];
+			other.unit = (uint8_t)(rig->setup.devices + 1 + draw(mischief, 20));
+			rig_say(rig, at_us, others, rig_answer(&other, tcp, others));
+			at_us = rig->line_end_us > at_us ? rig->line_end_us : at_us;
+		}
+		rig_say(rig, at_us, frame, size);
+		break;
+	case RENUMBERED:
+		/* One that is not under way, or the answer would be that one's. */
+		frame[0] ^= 0x40;
+		rig_say(rig, at_us, frame, size);
+		break;
+	case REFUSED:
+		refuse(rig, request, tcp, at_us);
+		break;
 	case SILENT:
+	case TRICKS:
 		break;
 	case GARBAGE:
 		for (size_t i = 0; i < sizeof(frame); i++)
@@ -132,16 +201,17 @@ static void run(const struct rig_setup *setup, struct mischief *mischief, uint32
 		rig->bus->stats.errors[EB_SHORT], rig->bus->early);
 	assert_int_equal(0, rig->wrong);
 	assert_true(rig->readings > wanted / 4);
-	for (int trick = LATE; trick <= GARBAGE; trick++)
-		assert_true(mischief->done[trick] > 0 || !setup->baud);
+	for (int trick = LATE; trick < TRICKS; trick++)
+		assert_true(mischief->done[trick] > 0 || !setup->baud || trick == RENUMBERED);
 	rig_destroy(rig);
 }
 
 static void test_uart_with_many_units(void **state)
 {
-	struct mischief mischief = {
-		.percent = 20, .latest_us = 2 * TIMEOUT_US, .repeat_us = 10000
-	};
+	struct mischief mischief = { .percent = 20,
+		.latest_us = 2 * TIMEOUT_US,
+		.very_late_us = 7 * TIMEOUT_US / 2,
+		.repeat_us = 10000 };
 	run(&(struct rig_setup){ .devices = 10,
 		    .baud = 9600,
 		    .paced = true,
@@ -153,9 +223,10 @@ static void test_uart_with_many_units(void **state)
 
 static void test_uart_with_one_unit(void **state)
 {
-	struct mischief mischief = {
-		.percent = 10, .latest_us = 2 * TIMEOUT_US, .repeat_us = 4000
-	};
+	struct mischief mischief = { .percent = 10,
+		.latest_us = 2 * TIMEOUT_US,
+		.very_late_us = 7 * TIMEOUT_US / 2,
+		.repeat_us = 4000 };
 	run(&(struct rig_setup){ .devices = 1,
 		    .baud = 19200,
 		    .paced = true,
@@ -167,9 +238,10 @@ static void test_uart_with_one_unit(void **state)
 
 static void test_line_without_pace(void **state)
 {
-	struct mischief mischief = {
-		.percent = 10, .latest_us = 2 * TIMEOUT_US, .repeat_us = 3000
-	};
+	struct mischief mischief = { .percent = 10,
+		.latest_us = 2 * TIMEOUT_US,
+		.very_late_us = 7 * TIMEOUT_US / 2,
+		.repeat_us = 3000 };
 	run(&(struct rig_setup){ .devices = 3,
 		    .baud = 9600,
 		    .echo = ANSWER_AUTO,
@@ -180,9 +252,10 @@ static void test_line_without_pace(void **state)
 
 static void test_tcp_with_numbers(void **state)
 {
-	struct mischief mischief = {
-		.percent = 10, .latest_us = 20 * TIMEOUT_US, .repeat_us = 20 * TIMEOUT_US
-	};
+	struct mischief mischief = { .percent = 10,
+		.latest_us = 20 * TIMEOUT_US,
+		.very_late_us = 50 * TIMEOUT_US,
+		.repeat_us = 20 * TIMEOUT_US };
 	run(&(struct rig_setup){ .devices = 6, .in_flight = 4, .timeout_ms = 200, .retries = 1 },
 		&mischief, 5);
 }
