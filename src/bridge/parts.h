@@ -4,6 +4,7 @@
 #define EB_BRIDGE_PARTS_H
 
 #include "bridge/bridge.h"
+#include "bridge/discovery.h"
 #include "bridge/evidence.h"
 #include "bridge/pipeline.h"
 #include "cloud/cloud.h"
@@ -37,6 +38,7 @@ struct bridge {
 	struct field *field;
 	bool field_runs;
 	struct pipeline *pipeline;
+	struct discoveries *discoveries;
 	struct cloud *cloud;
 	struct broker *broker; /* NULL: no echo */
 	struct control *control; /* NULL: no socket */
@@ -58,6 +60,7 @@ struct bridge {
 	int64_t stop_by_us;
 	bool stop_asked;
 
+	struct log_limit warnings; /* lines about what scripts warn of */
 	struct log_limit overflow;
 	uint64_t overflow_seen; /* readings dropped, as last reported */
 };

@@ -119,7 +119,11 @@ struct conf_bus {
 	uint32_t unit_gap_us; /* and still further where another device was spoken to before */
 	uint32_t turnaround_us; /* after a broadcast */
 	uint32_t in_flight; /* requests outstanding at once, where the plugin can */
+	bool merge; /* reads of a device that are due together become one request */
+	uint32_t merge_hole; /* most units in between that nobody asked for */
 };
+
+#define CONF_AS_BUS UINT32_MAX
 
 struct conf_device {
 	struct place place;
@@ -131,11 +135,14 @@ struct conf_device {
 	char *product_key, *device_key;
 	char *secret; /* read from secret_file, or inline */
 	char *secret_file; /* NULL: inline */
+	enum conf_answer merge; /* auto: as the bus has it */
+	uint32_t merge_hole; /* CONF_AS_BUS: as the bus has it */
 	struct buffer address; /* value, a map: the keys that the plugin declared for a device */
 	struct buffer parameters; /* value, a map */
 	struct place *parameter_places; /* one for each of parameters; NULL: none are known */
 	/* value, a list of maps: polls that add to the script's or, by their name, change them */
 	struct buffer polls;
+	struct buffer points; /* value, a list of maps, see conf_points.h */
 	struct place *poll_places; /* one for each of polls */
 };
 
@@ -178,5 +185,7 @@ void conf_destroy(struct conf *conf);
 /* The number of the device or bus of that name, or -ENOENT. */
 int64_t conf_find_device(const struct conf *conf, const char *name);
 int64_t conf_find_bus(const struct conf *conf, const char *name);
+/* The most units that may lie between reads of the device which are merged; -1: none are merged. */
+int64_t conf_merge_hole(const struct conf *conf, uint32_t device);
 
 #endif

@@ -502,6 +502,18 @@ static const struct field bus_fields[] = {
 		.max = 64,
 		.fallback = "1",
 		.help = "requests outstanding at once, where the protocol and the device can" },
+	{ .key = "merge",
+		SWITCH(struct conf_bus, merge),
+		.fallback = "true",
+		.help = "reads of a device that are due together become one, where the protocol can" },
+	{ .key = "merge_hole",
+		NUMBER(struct conf_bus, merge_hole),
+		.min = 0,
+		.max = 2000,
+		.unit = "registers or bits",
+		.fallback = "8",
+		.help = "most that lies between two such reads and is read along; 0: none does, they must "
+			"touch" },
 	{ .key = NULL },
 };
 
@@ -522,8 +534,20 @@ static const struct field device_fields[] = {
 		.min = 1,
 		.max = 200,
 		.otherwise = "none",
-		.help = "the script of its type, looked for in script_dirs; without one, what its polls read "
-			"is reported raw" },
+		.help = "the script of its type, looked for in script_dirs; without one, points are run "
+			"by generic.lua, and else what its polls read is reported raw" },
+	{ .key = "merge",
+		.kind = FIELD_ANSWER,
+		AT(struct conf_device, merge),
+		.fallback = "auto",
+		.help = "whether its reads are merged; auto: as the bus has it" },
+	{ .key = "merge_hole",
+		NUMBER(struct conf_device, merge_hole),
+		.min = 0,
+		.max = 2000,
+		.unit = "registers or bits",
+		.otherwise = "the bus's",
+		.help = "most that lies between two of its reads and is read along" },
 	{ .key = "parameters",
 		.kind = FIELD_GROUP,
 		.otherwise = "empty",
@@ -532,6 +556,10 @@ static const struct field device_fields[] = {
 		.kind = FIELD_GROUPS,
 		.otherwise = "the script's",
 		.help = "polls that add to the script's, or change those of the same name" },
+	{ .key = "points",
+		.kind = FIELD_GROUPS,
+		.otherwise = "none",
+		.help = "what to read of it and what can be written, where no script is to be written" },
 	{ .key = "product_key",
 		TEXT(struct conf_device, product_key),
 		KEY_LENGTH,
@@ -592,4 +620,4 @@ const struct section file_section = { "file", file_fields, NULL, NULL };
 
 const struct section *const conf_sections[] = { &file_section, &gateway_section, &scripts_section,
 	&enos_section, &spool_section, &mqtt_section, &bus_section, &link_section, &device_section,
-	NULL };
+	&point_section, NULL };

@@ -8,7 +8,7 @@
 #include "field/health.h"
 #include "field/order.h"
 #include "field/receive.h"
-#include "field/schedule.h"
+#include "field/task.h"
 #include "field/transaction.h"
 #include "field/trouble.h"
 #include "util/alloc.h"
@@ -317,8 +317,8 @@ static bool begin_next(struct bus *bus, int64_t *next_us)
 		maybe_rest(bus);
 		return false;
 	}
-	schedule_begun(bus, &choice);
-	transaction_begin_poll(bus, choice.device, choice.poll, choice.probe);
+	task_begun(bus, &choice);
+	transaction_begin_poll(bus, &choice);
 	return true;
 }
 

@@ -10,14 +10,13 @@
 
 #define TIMEOUT_US 200000
 
-uint16_t rtu_crc(const uint8_t *bytes, size_t size);
-
 struct mischief {
 	uint64_t random;
 	uint32_t percent; /* of the answers are bad */
 	int64_t very_late_us; /* that one comes after its time-out */
 	int64_t latest_us; /* that a late answer comes after its request */
 	int64_t repeat_us; /* at the latest that a frame comes again after its first time */
+	bool refuses; /* some reads, with exception 2, so that what is merged is taken apart */
 	uint32_t done[16];
 };
 
@@ -49,24 +48,6 @@ static void say_slowly(
 {
 	for (size_t i = 0; i < size; i++)
 		rig_say(rig, at_us + (int64_t)i * us, frame + i, 1);
-}
-
-/* Exception 4: no value, and no other's. */
-static void refuse(struct rig *rig, const struct heard_request *request, bool tcp, int64_t at_us)
-{
-	uint8_t frame[9] = { 0 }, *pdu = frame + (tcp ? 7 : 1);
-	pdu[-1] = request->unit;
-	pdu[0] = request->function | 0x80;
-	pdu[1] = 4;
-	if (tcp) {
-		memcpy(frame, request->frame, 4);
-		frame[5] = 3;
-	} else {
-		uint16_t crc = rtu_crc(frame, 3);
-		frame[3] = (uint8_t)crc;
-		frame[4] = (uint8_t)(crc >> 8);
-	}
-	rig_say(rig, at_us, frame, tcp ? 9 : 5);
 }
 
 static void play(struct rig *rig, const struct heard_request *request)
@@ -154,7 +135,8 @@ static void play(struct rig *rig, const struct heard_request *request)
 		rig_say(rig, at_us, frame, size);
 		break;
 	case REFUSED:
-		refuse(rig, request, tcp, at_us);
+		size = rig_refusal(request, tcp, mischief->refuses ? 2 : 4, frame);
+		rig_say(rig, at_us, frame, size);
 		break;
 	case SILENT:
 	case TRICKS:
@@ -185,9 +167,13 @@ static void run(const struct rig_setup *setup, struct mischief *mischief, uint32
 	struct rig_poll polls[] = { { .name = "a", .count = 4 },
 		{ .name = "b", .count = 4, .address = 40 },
 		{ .name = "c", .count = 4, .address = 80, .period = 0.3 },
-		{ .name = "d", .count = 4, .address = 120, .period = 2 } };
+		{ .name = "d", .count = 4, .address = 120, .period = 2 },
+		{ .name = "e", .count = 4, .address = 44 },
+		{ .name = "f", .count = 4, .address = 6 },
+		{ .name = "g", .count = 4, .address = 126, .period = 2 },
+		{ .name = "h", .count = 4, .address = 84, .period = 0.3 } };
 	for (uint32_t i = 0; i < setup->devices; i++)
-		rig_run_plan(rig, i, polls, 4);
+		rig_run_plan(rig, i, polls, setup->merge ? 8 : 4);
 	uint32_t wanted = transactions() / part;
 	while (rig->bus->stats.requests < wanted)
 		rig_run(rig, USEC_PER_SEC);
@@ -260,6 +246,41 @@ static void test_tcp_with_numbers(void **state)
 		&mischief, 5);
 }
 
+/* Each poll has its own part of what was read together, whatever of it is refused and asked anew. */
+static void test_merged_on_a_uart(void **state)
+{
+	struct mischief mischief = { .percent = 15,
+		.latest_us = 2 * TIMEOUT_US,
+		.very_late_us = 7 * TIMEOUT_US / 2,
+		.repeat_us = 4000,
+		.refuses = true };
+	run(&(struct rig_setup){ .devices = 5,
+		    .baud = 19200,
+		    .paced = true,
+		    .echo = ANSWER_AUTO,
+		    .timeout_ms = 200,
+		    .retries = 2,
+		    .merge = true,
+		    .merge_hole = 2 },
+		&mischief, 4);
+}
+
+static void test_merged_over_tcp(void **state)
+{
+	struct mischief mischief = { .percent = 15,
+		.latest_us = 20 * TIMEOUT_US,
+		.very_late_us = 50 * TIMEOUT_US,
+		.repeat_us = 20 * TIMEOUT_US,
+		.refuses = true };
+	run(&(struct rig_setup){ .devices = 4,
+		    .in_flight = 4,
+		    .timeout_ms = 200,
+		    .retries = 1,
+		    .merge = true,
+		    .merge_hole = 2 },
+		&mischief, 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +288,8 @@ int main(void)
 		cmocka_unit_test(test_uart_with_one_unit),
 		cmocka_unit_test(test_line_without_pace),
 		cmocka_unit_test(test_tcp_with_numbers),
+		cmocka_unit_test(test_merged_on_a_uart),
+		cmocka_unit_test(test_merged_over_tcp),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
