@@ -74,6 +74,12 @@ static const struct field scripts_fields[] = {
 		.unit = "ms",
 		.fallback = "250",
 		.help = "time that one call of a script may take" },
+	{ .key = "fixtures",
+		CHOICE(struct conf_scripts, fixtures),
+		.choices = "refuse|warn|skip",
+		.fallback = "refuse",
+		.help = "what becomes of a script whose fixtures, in NAME.test beside NAME.lua, fail: it is "
+			"refused, it is used with a warning, or they are not run" },
 	{ .key = NULL },
 };
 

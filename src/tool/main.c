@@ -46,7 +46,7 @@ static void print_help(FILE *to)
 	      "  -s SOCKET      the daemon's control socket (default " RUN_DIR "/control)\n"
 	      "  --json         the daemon's answer as JSON\n"
 	      "  --version      the version\n"
-	      "\nexit status: 0; 1 the daemon refused; 2 usage; 3 the daemon cannot be reached\n",
+	      "\nexit status: 0; 1 the daemon refused, or a reload kept what was there; 2 usage; 3 the daemon cannot be reached\n",
 		to);
 }
 
@@ -99,7 +99,9 @@ static int run(const struct options *options, const struct verb *verb, const cha
 	} else {
 		print_value(&text, answer.data, answer.size, 0);
 	}
-	return finish_output(&text);
+	int status = finish_output(&text);
+	bool failed = verb->failed && verb->failed(answer.data, answer.size);
+	return status == 0 && failed ? EXIT_REFUSED : status;
 }
 
 /* Returns -1 to go on, else the exit status. */
