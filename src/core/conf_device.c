@@ -179,6 +179,7 @@ void device_read(struct conf_parts *parts, const struct node *node, bool open_to
 	struct node_list others = { .items = NULL };
 	device->place = node->place;
 	section_defaults(&device_section, device);
+	device->merge_hole = CONF_AS_BUS;
 	section_read(&device_section, node, device, &others, parts->problems);
 	if (!device->name)
 		device->name = must_strdup("");

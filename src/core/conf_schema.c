@@ -2,20 +2,7 @@
 #include "core/conf_schema.h"
 
 #include "core/conf.h"
-
-#define AT(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-#define TEXT(type, member) .kind = FIELD_TEXT, AT(type, member)
-#define NUMBER(type, member) .kind = FIELD_NUMBER, AT(type, member), .scale = 1
-/* In seconds in the file, in ms in the struct; or in ms and in µs; the range as in the struct. */
-#define FINER(type, member) .kind = FIELD_NUMBER, AT(type, member), .scale = 1000
-#define SWITCH(type, member) .kind = FIELD_BOOLEAN, AT(type, member)
-#define CHOICE(type, member) .kind = FIELD_CHOICE, AT(type, member)
-
-#define NAME_LENGTH .form = FORM_NAME, .min = 1, .max = 64
-#define PATH_LENGTH .form = FORM_PATH, .min = 1, .max = 4000
-#define HOST_LENGTH .form = FORM_HOST, .min = 1, .max = 253
-#define KEY_LENGTH .form = FORM_KEY, .min = 1, .max = 128
-#define PORT_RANGE .min = 1, .max = 65535
+#include "core/conf_fields.h"
 
 static const struct field gateway_fields[] = {
 	{ .key = "name",
@@ -45,6 +32,13 @@ static const struct field gateway_fields[] = {
 		.max = 107,
 		.otherwise = "as built",
 		.help = "the socket that enos-bridge(1) speaks to; \"\" for none" },
+	{ .key = "evidence_files",
+		NUMBER(struct conf_gateway, evidence_files),
+		.min = 0,
+		.max = 1000,
+		.fallback = "20",
+		.help = "files in state_dir/evidence, each with the frames around the first error of a "
+			"kind on a bus; the oldest goes; 0: none" },
 	{ .key = "log_level",
 		CHOICE(struct conf_gateway, log_level),
 		.choices = "error|warning|info|debug",
@@ -358,6 +352,28 @@ static const struct field link_fields[] = {
 		.variants = SERIAL,
 		.fallback = "false",
 		.help = "the kernel's driver switches the transmitter (TIOCSRS485)" },
+	{ .key = "rs485_rts",
+		CHOICE(struct conf_link, rs485_rts),
+		.variants = SERIAL,
+		.choices = "high|low",
+		.fallback = "high",
+		.help = "the level of RTS that switches the transmitter on, with rs485 = true" },
+	{ .key = "rs485_before_ms",
+		NUMBER(struct conf_link, rs485_before_ms),
+		.variants = SERIAL,
+		.min = 0,
+		.max = 100,
+		.unit = "ms",
+		.fallback = "0",
+		.help = "from switching it on to the first bit, with rs485 = true; 0: as the driver is set" },
+	{ .key = "rs485_after_ms",
+		NUMBER(struct conf_link, rs485_after_ms),
+		.variants = SERIAL,
+		.min = 0,
+		.max = 100,
+		.unit = "ms",
+		.fallback = "0",
+		.help = "from the last bit to switching it off, with rs485 = true; 0: as the driver is set" },
 	{ .key = "paced",
 		.kind = FIELD_ANSWER,
 		AT(struct conf_link, paced),
@@ -459,6 +475,13 @@ static const struct field bus_fields[] = {
 		.unit = "ms",
 		.fallback = "0",
 		.help = "silence before each request, on top of what the protocol asks for" },
+	{ .key = "unit_gap_ms",
+		FINER(struct conf_bus, unit_gap_us),
+		.min = 0,
+		.max = 60000000,
+		.unit = "ms",
+		.fallback = "0",
+		.help = "further silence before a request to another device than the one before" },
 	{ .key = "turnaround_ms",
 		FINER(struct conf_bus, turnaround_us),
 		.min = 0,
@@ -472,65 +495,18 @@ static const struct field bus_fields[] = {
 		.max = 64,
 		.fallback = "1",
 		.help = "requests outstanding at once, where the protocol and the device can" },
-	{ .key = NULL },
-};
-
-static const struct field device_fields[] = {
-	{ .key = "name",
-		TEXT(struct conf_device, name),
-		NAME_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "the device's name, a level of its MQTT topics" },
-	{ .key = "bus",
-		TEXT(struct conf_device, bus_name),
-		NAME_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "the name of the bus that it is on" },
-	{ .key = "script",
-		TEXT(struct conf_device, script),
-		.form = FORM_FILE,
-		.min = 1,
-		.max = 200,
-		.otherwise = "none",
-		.help = "the script of its type, looked for in script_dirs; without one, points are run "
-			"by generic.lua, and else what its polls read is reported raw" },
-	{ .key = "parameters",
-		.kind = FIELD_GROUP,
-		.otherwise = "empty",
-		.help = "what the script shall know of this device; any keys" },
-	{ .key = "polls",
-		.kind = FIELD_GROUPS,
-		.otherwise = "the script's",
-		.help = "polls that add to the script's, or change those of the same name" },
-	{ .key = "points",
-		.kind = FIELD_GROUPS,
-		.otherwise = "none",
-		.help = "what to read of it and what can be written, where no script is to be written" },
-	{ .key = "product_key",
-		TEXT(struct conf_device, product_key),
-		KEY_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "its product in EnOS" },
-	{ .key = "device_key",
-		TEXT(struct conf_device, device_key),
-		KEY_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "its key in EnOS, unique in its product" },
-	{ .key = "secret_file",
-		TEXT(struct conf_device, secret_file),
-		.form = FORM_ANY,
-		.min = 1,
-		.max = 4000,
-		.otherwise = "device_secret",
-		.help = "a file with its secret in EnOS; a relative path begins beside the main file" },
-	{ .key = "device_secret",
-		.kind = FIELD_SECRET,
-		AT(struct conf_device, secret),
-		.form = FORM_TOKEN,
-		.min = 1,
-		.max = 256,
-		.otherwise = "secret_file",
-		.help = "the secret itself, in place of secret_file; for trials" },
+	{ .key = "merge",
+		SWITCH(struct conf_bus, merge),
+		.fallback = "true",
+		.help = "reads of a device that are due together become one, where the protocol can" },
+	{ .key = "merge_hole",
+		NUMBER(struct conf_bus, merge_hole),
+		.min = 0,
+		.max = 2000,
+		.unit = "registers or bits",
+		.fallback = "8",
+		.help = "most that lies between two such reads and is read along; 0: none does, they must "
+			"touch" },
 	{ .key = NULL },
 };
 
@@ -561,7 +537,6 @@ const struct section spool_section = { "spool", spool_fields, NULL, NULL };
 const struct section mqtt_section = { "mqtt", mqtt_fields, NULL, NULL };
 const struct section link_section = { "link", link_fields, "type", NULL };
 const struct section bus_section = { "bus", bus_fields, NULL, &link_section };
-const struct section device_section = { "device", device_fields, NULL, NULL };
 const struct section file_section = { "file", file_fields, NULL, NULL };
 
 const struct section *const conf_sections[] = { &file_section, &gateway_section, &scripts_section,

@@ -328,6 +328,7 @@ void broker_destroy(struct broker *broker)
 		free(broker->devices[i].session);
 		free(broker->devices[i].session_reason);
 		free(broker->devices[i].script_error);
+		free(broker->devices[i].script_warning);
 	}
 	for (uint32_t i = 0; i < broker->conf->bus_count; i++)
 		free(broker->buses[i].reason);
@@ -448,6 +449,14 @@ void broker_reload(struct broker *broker, const char *script, const char *result
 		return;
 	topic_reload(&broker->scratch, broker->conf, script, result, now_ms(broker));
 	put(broker, OUTBOX_KEPT);
+}
+
+void broker_warning(struct broker *broker, uint32_t device, const char *warning)
+{
+	if (!broker)
+		return;
+	set_text(&broker->devices[device].script_warning, warning);
+	changed(broker, &broker->subjects[device]);
 }
 
 void broker_status(const struct broker *broker, struct buffer *json)
