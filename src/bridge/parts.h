@@ -4,6 +4,7 @@
 #define EB_BRIDGE_PARTS_H
 
 #include "bridge/bridge.h"
+#include "bridge/discovery.h"
 #include "bridge/pipeline.h"
 #include "cloud/cloud.h"
 #include "core/mailbox.h"
@@ -36,6 +37,7 @@ struct bridge {
 	struct field *field;
 	bool field_runs;
 	struct pipeline *pipeline;
+	struct discoveries *discoveries;
 	struct cloud *cloud;
 	struct broker *broker; /* NULL: no echo */
 	struct control *control; /* NULL: no socket */
@@ -56,6 +58,7 @@ struct bridge {
 	int64_t stop_by_us;
 	bool stop_asked;
 
+	struct log_limit warnings; /* lines about what scripts warn of */
 	struct log_limit overflow;
 	uint64_t overflow_seen; /* readings dropped, as last reported */
 };
