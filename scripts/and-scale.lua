@@ -41,6 +41,15 @@ local function decode(reading)
 end
 
 return {
+	parameters = {
+		period = {
+			type = "number",
+			optional = true,
+			min = 0,
+			max = 86400,
+			help = "seconds between two readings",
+		},
+	},
 	polls = function(device)
 		local period = device.parameters.period
 		if not period then

@@ -60,11 +60,20 @@ local function decode(reading)
 end
 
 return {
+	parameters = {
+		period = {
+			type = "number",
+			default = 1,
+			min = 0,
+			max = 86400,
+			help = "seconds between two readings",
+		},
+	},
 	polls = function(device)
 		return {
 			{
 				name = "weight",
-				period = device.parameters.period or 1,
+				period = device.parameters.period,
 				send_text = "SI",
 				terminator = "\r\n",
 				expect_text = "S ",

@@ -81,7 +81,7 @@ local function counted(bytes, at)
 end
 
 local function decode(reading, device)
-	local bytes = open(reading.bytes, device.parameters.address or 2)
+	local bytes = open(reading.bytes, device.parameters.address)
 	local cells, temperatures, at
 	cells, at = counted(bytes, 3) -- behind a flag and the module's number
 	temperatures, at = counted(bytes, at)
@@ -110,12 +110,28 @@ local function decode(reading, device)
 end
 
 return {
+	parameters = {
+		period = {
+			type = "number",
+			default = 10,
+			min = 0,
+			max = 86400,
+			help = "seconds between two readings",
+		},
+		address = {
+			type = "integer",
+			default = 2,
+			min = 2,
+			max = 125,
+			help = "address of the module",
+		},
+	},
 	polls = function(device)
 		return {
 			{
 				name = "analog",
-				period = device.parameters.period or 10,
-				send_text = request(device.parameters.address or 2),
+				period = device.parameters.period,
+				send_text = request(device.parameters.address),
 				terminator = "\r",
 				expect_text = "~",
 			},
