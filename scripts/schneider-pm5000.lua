@@ -1,8 +1,9 @@
 -- Maker:   Schneider Electric
 -- Models:  PM5100 series; others of the PM5000 family if they have the same registers
 -- Wire:    Modbus RTU, often 19200 baud, 8E1, unit 1: check the device's own setting; or Modbus TCP
--- Source:  SolarNetwork's driver for the PM5100; the register list of Schneider Electric behind it
---          was not seen; not tried on hardware
+-- Source:  SolarNetwork's driver for the PM5100; a program for the PM5110 that names Schneider
+--          Electric's "PM51xx_PM53xx_PMC Register List" has the same registers, but for the
+--          energies; the list itself was not seen; not tried on hardware
 -- Lacks:   power factor (in the maker's four-quadrant coding), reactive and apparent energies,
 --          harmonics, demand, alarms, settings
 --
