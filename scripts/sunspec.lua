@@ -1,11 +1,11 @@
 -- Maker:   various (SunSpec Alliance)
 -- Models:  inverters with SunSpec models 101 to 103 or 111 to 113, meters with 201 to 204 or 211 to
---          214, as Fronius, SolarEdge, SMA, ABB/Fimer, KACO and many others have them
+--          214, of any maker
 -- Wire:    Modbus TCP, port 502, or Modbus RTU: check the device's own setting, and that SunSpec is
 --          switched on there
 -- Source:  SunSpec Alliance, github.com/sunspec/models (models 1, 101 to 103, 111 to 113, 201 to
---          204, 211 to 214) and "SunSpec Device Information Model Specification" (bases, marks of
---          what is not implemented); not tried on hardware
+--          204, 211 to 214), and its program pysunspec2 (bases, marks of what is not implemented);
+--          not tried on hardware
 -- Lacks:   all other models, everything that is written; power factors, which some makers give in
 --          percent and some not; phases of energies, apparent and reactive energies
 --
@@ -16,9 +16,9 @@
 -- power is import is the maker's choice.  Maker, model, version and serial number are attributes.
 --
 -- Parameters:  period  seconds between two readings; 5
---              base    first register of the chain: 40000, 50000 or 0; all three are tried
+--              base    first register of the chain: 40000, 0 or 50000; all three are tried
 
-local BASES = { 40000, 50000, 0 }
+local BASES = { 40000, 0, 50000 }
 local MODELS_MAX = 24
 local COMMON, END = 1, 0xffff
 
