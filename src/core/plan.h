@@ -58,6 +58,12 @@ int request_create(struct request **request, const struct eb_plugin *plugin, con
 	struct place place, struct problems *problems);
 void request_destroy(struct request *request);
 /*
+ * One read for what a and b read, across at most hole units of unread data, with a's time-out; NULL
+ * where the plugin cannot do that.  The caller owns it.
+ */
+struct request *request_merge(const struct eb_plugin *plugin, const void *state,
+	const struct request *a, const struct request *b, uint32_t hole);
+/*
  * The same with a poll's keys (name and period are required, unless the request only listens).
  * The caller owns poll->request.
  */
@@ -69,6 +75,8 @@ int poll_init(struct poll *poll, const struct eb_plugin *plugin, const void *sta
 struct plan *plan_create(uint32_t device, const struct eb_address *address, size_t count);
 /* Gives the plan its setup, before it is shared; owns the requests and their array from then on. */
 void plan_take_setup(struct plan *plan, struct request **setup, size_t count);
+/* Whether both do the same: the same polls and setup, to the byte and by the same names. */
+bool plan_equal(const struct plan *one, const struct plan *other);
 struct plan *plan_reference(struct plan *plan);
 void plan_release(struct plan *plan);
 

@@ -16,13 +16,14 @@
 #include "util/value.h"
 
 #define METATABLE "device"
-enum { PARAMETERS = 1, STATE = 2, USER_VALUES = 2 };
+enum { PARAMETERS = 1, STATE = 2, POINTS = 3, USER_VALUES = 3 };
 
 struct script_device *script_device_create(struct script *script, const struct conf_device *conf)
 {
 	struct script_device *device = must_alloc(sizeof(*device));
 	device->script = script;
 	device->conf = conf;
+	parameters_merge(&script->program.parameters, &conf->parameters, &device->parameters);
 	return device;
 }
 
@@ -43,6 +44,7 @@ void script_device_destroy(struct script_device *device)
 		lua_pop(L, 1);
 		luaL_unref(L, LUA_REGISTRYINDEX, device->reference);
 	}
+	buffer_finish(&device->parameters);
 	buffer_finish(&device->state);
 	free(device);
 }
@@ -79,15 +81,61 @@ static void push_parameters(lua_State *L, const struct script_device *device)
 	if (lua_getiuservalue(L, 1, PARAMETERS) != LUA_TNIL)
 		return;
 	lua_pop(L, 1);
-	const struct buffer *parameters = &device->conf->parameters;
-	struct value_reader reader = value_reader(parameters->data, parameters->size);
-	if (parameters->size)
+	struct value_reader reader = value_reader(device->parameters.data, device->parameters.size);
+	values_push(L, &reader);
+	readonly_wrap_parameters(L);
+	lua_pushvalue(L, -1);
+	lua_setiuservalue(L, 1, PARAMETERS);
+}
+
+/* The table of lists of points, by their bytes; made when it is first asked for. */
+static void push_lists(lua_State *L)
+{
+	static const char key;
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TTABLE)
+		return;
+	lua_pop(L, 1);
+	lua_newtable(L);
+	lua_pushvalue(L, -1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+}
+
+static void make_points(lua_State *L, const struct buffer *points)
+{
+	struct value_reader reader = value_reader(points->data, points->size);
+	if (points->size)
 		values_push(L, &reader);
 	else
 		lua_newtable(L);
 	readonly_wrap_parameters(L);
+}
+
+/*
+ * Devices of one type have the same points: they share one table, which scripts can keep what they
+ * make of it by.
+ */
+static void push_points(lua_State *L, const struct script_device *device)
+{
+	const struct buffer *points = &device->conf->points;
+	if (lua_getiuservalue(L, 1, POINTS) != LUA_TNIL)
+		return;
+	lua_pop(L, 1);
+	if (points->size > SANDBOX_STRING_MAX) {
+		make_points(L, points);
+	} else {
+		push_lists(L);
+		lua_pushlstring(L, points->size ? (const char *)points->data : "", points->size);
+		lua_pushvalue(L, -1);
+		if (lua_rawget(L, -3) != LUA_TTABLE) {
+			lua_pop(L, 1);
+			make_points(L, points);
+			lua_pushvalue(L, -2);
+			lua_pushvalue(L, -2);
+			lua_rawset(L, -5);
+		}
+	}
 	lua_pushvalue(L, -1);
-	lua_setiuservalue(L, 1, PARAMETERS);
+	lua_setiuservalue(L, 1, POINTS);
 }
 
 static int get_field(lua_State *L)
@@ -98,11 +146,14 @@ static int get_field(lua_State *L)
 		push_state(L, device);
 	else if (strcmp(key, "parameters") == 0)
 		push_parameters(L, device);
+	else if (strcmp(key, "points") == 0)
+		push_points(L, device);
 	else if (strcmp(key, "name") == 0)
 		lua_pushstring(L, device->conf->name);
 	else
-		return luaL_error(
-			L, "device.%s is not there: a device has name, parameters and state", key);
+		return luaL_error(L,
+			"device.%s is not there: a device has name, parameters, points and state",
+			key);
 	return 1;
 }
 
@@ -146,11 +197,30 @@ void device_push(struct script_device *device)
 	lua_rawgeti(L, LUA_REGISTRYINDEX, device->reference);
 }
 
+/* ---- the state from outside ----------------------------------------------------------------- */
+
+const struct buffer *script_device_state(const struct script_device *device)
+{
+	return &device->state;
+}
+
+bool script_device_set_state(struct script_device *device, const void *value, size_t size)
+{
+	const uint8_t *tag = value;
+	bool table = size && (*tag == VALUE_MAP || *tag == VALUE_LIST);
+	if (size && (!table || size > SCRIPT_STATE_MAX || !value_valid(value, size)))
+		return false;
+	buffer_clear(&device->state);
+	buffer_put(&device->state, value, size);
+	return true;
+}
+
 /* ---- calls ---------------------------------------------------------------------------------- */
 
 bool device_push_function(struct script_device *device, enum script_function function)
 {
-	static const char *const names[SCRIPT_FUNCTIONS] = { "polls", "decode", "encode", "reply" };
+	static const char *const names[SCRIPT_FUNCTIONS] = { "setup", "polls", "discover", "decode",
+		"encode", "reply", "health" };
 	const struct program *program = &device->script->program;
 	program->box->activity = names[function];
 	program->box->line = program->lines[function];
@@ -194,7 +264,7 @@ static void run_afresh(struct script *script, struct script_error *error)
 	struct script_error ignored;
 	if (program_load(&program, script, &ignored) < 0)
 		return;
-	sandbox_destroy(script->program.box);
+	program_finish(&script->program);
 	script->program = program;
 	script->generation++;
 	size_t at = strlen(error->text);
