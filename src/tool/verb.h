@@ -17,6 +17,8 @@ struct verb {
 	int wait_ms; /* for the answer */
 	/* Appends the result, a value, as text for people; NULL: as print_value() does. */
 	void (*print)(struct buffer *text, const void *result, size_t size);
+	/* Whether the result is a failure, so that the exit status says so; NULL: none is. */
+	bool (*failed)(const void *result, size_t size);
 };
 
 extern const struct verb verb_status, verb_device, verb_dump, verb_audit, verb_reload;

@@ -472,7 +472,7 @@ static void records_are_listed_and_bounded(void **state)
 	rig_finish(&rig);
 }
 
-/* A row that is not as it was written costs itself, and a file of the first version is upgraded. */
+/* A row that is not as it was written costs itself, and a file from before there were records is upgraded. */
 static void damage_costs_the_damaged_row(void **state)
 {
 	struct rig rig;
@@ -494,7 +494,7 @@ static void damage_costs_the_damaged_row(void **state)
 	assert_int_equal(rig_files(&rig, "damaged"), 1);
 	stop(&rig);
 	assert_int_equal(database_open(&database, rig.path), 0);
-	assert_int_equal(database_run(&database, "DROP TABLE commands; PRAGMA user_version=1"), 0);
+	assert_int_equal(database_run(&database, "DROP TABLE commands; PRAGMA user_version=2"), 0);
 	database_close(&database);
 	start(&rig, true);
 	struct command *command = begin(&rig, 1);
