@@ -19,8 +19,6 @@
 #define DRAIN_TCP_US 50000
 /* Up for so long without an answer, the link's back-off begins anew as well. */
 #define STEADY_US (10 * USEC_PER_SEC)
-/* That it has no time for all is said so often at most. */
-#define OVERLOAD_SAY_US (600 * USEC_PER_SEC)
 
 const char *bus_name(const struct bus *bus)
 {
@@ -469,7 +467,6 @@ int bus_create(struct bus **result, struct plane *plane, uint32_t number, struct
 	bus->number = number;
 	bus->state = must_alloc(conf->plugin->state_size);
 	bus->timer.expired = timer_expired;
-	bus->overload = (struct log_limit){ .window_us = OVERLOAD_SAY_US, .burst = 1 };
 	list_init(&bus->devices);
 	list_init(&bus->outstanding);
 	list_init(&bus->orders);
