@@ -85,9 +85,10 @@ static void link_opened(void *owner)
 {
 	struct bus *bus = owner;
 	int64_t now = bus_now(bus);
-	if (bus->why)
+	bool said = (bus->why || bus->told != TOLD_UP) && plane_may_log(bus->plane);
+	if (said && bus->why)
 		log_info("%s: link is up again, after %u attempts", bus_name(bus), bus->attempts);
-	else if (bus->told != TOLD_UP)
+	else if (said)
 		log_info("%s: link is up", bus_name(bus));
 	free(TAKE(bus->why));
 	bus->attempts = 0;
@@ -180,7 +181,7 @@ void bus_link_lost(struct bus *bus, const char *why)
 	bus->wake_us = now + reopen_delay_us(bus);
 	free(bus->why);
 	bus->why = text;
-	if (changed)
+	if (changed && plane_may_log(bus->plane))
 		log_warning("%s: link is down: %s; it is opened again every %u to %u ms",
 			bus_name(bus), text, bus->conf->link.reopen_min_ms,
 			bus->conf->link.reopen_max_ms);
