@@ -367,7 +367,15 @@ static void test_answers(void **state)
 	assert_non_null(strstr(buffer_text(&dump), "noise: crc"));
 	assert_non_null(strstr(buffer_text(&bus), "\"crc\":3"));
 	assert_non_null(strstr(buffer_text(&device), "\"state\":\"ok\""));
-	assert_non_null(strstr(buffer_text(&device), "\"name\":\"live\""));
+	const char *poll = strstr(buffer_text(&device), "\"name\":\"live\"");
+	assert_non_null(poll);
+	assert_non_null(strstr(poll, "\"crc\":2"));
+	assert_non_null(strstr(poll, "\"late_p95_us\":"));
+	/* 8 + 25 characters at 9600 baud, and what the unit took. */
+	const char *least = strstr(poll, "\"round_trip_us\":{\"min\":");
+	assert_non_null(least);
+	assert_in_range(
+		strtoul(least + strlen("\"round_trip_us\":{\"min\":"), NULL, 10), 33000, 60000);
 	assert_non_null(strstr(buffer_text(&status), "\"link\":\"up\""));
 	rig_destroy(rig);
 }
