@@ -88,7 +88,8 @@ static const struct field link_fields[] = {
 		.variants = SERIAL,
 		.fallback = "auto",
 		.help = "the adapter sends our own bytes back: true takes them away, false expects none, "
-			"auto finds out" },
+			"auto finds out by the first read that is answered: a device that is only "
+			"written to, and answers with what it was told, needs false" },
 	{ .key = "host",
 		TEXT(struct conf_link, host),
 		HOST_LENGTH,

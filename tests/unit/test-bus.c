@@ -303,6 +303,19 @@ static void test_flood_is_read_in_turns(void **state)
 	assert_false(list_empty(&rig->chunks));
 	rig_run(rig, USEC_PER_SEC);
 	assert_true(list_empty(&rig->chunks));
+	/* It is more than any line carries: the port rests between the tries. */
+	assert_int_equal(1, rig->bus->link_losses);
+	assert_non_null(
+		strstr(buffer_text(&rig->log), "more noise comes than its baud rate carries"));
+	assert_true(rig->bus->noise_bytes < 200000);
+	rig_run(rig, 60 * USEC_PER_SEC);
+	assert_true(rig->link_up);
+	/* What a line may carry all day closes nothing. */
+	for (int i = 0; i < 600; i++) {
+		rig_say(rig, loop_now(rig->loop) + i * USEC_PER_SEC / 10, noise, 96);
+	}
+	rig_run(rig, 60 * USEC_PER_SEC);
+	assert_int_equal(1, rig->bus->link_losses);
 	rig_destroy(rig);
 }
 
