@@ -213,8 +213,8 @@ static void test_loading(void **state)
 	check_error("local x = = 3", "test.lua:1: unexpected symbol near '='");
 	check_error("x = 'unfinished", "test.lua:1: unfinished string");
 	check_error("\x1bLua", "test.lua: is compiled Lua: only source text is loaded");
-	check_error("return 5", "test.lua: the file returns a number");
-	check_error("local x = 1", "test.lua: the file returns nothing: it is to end in 'return {");
+	check_error("return 5", "test.lua:1: the file returns a number");
+	check_error("local x = 1", "test.lua:1: the file returns nothing: it is to end in 'return {");
 	check_error("", "test.lua: the file returns nothing");
 	check_error("return { 1, 2 }", "test.lua: the file returns a list");
 	check_error("return {\n decod = function() end }",
