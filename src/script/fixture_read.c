@@ -389,20 +389,27 @@ static void read_bus(const struct reader *reader, const struct node *root, struc
 		problem_error(reader->problems, name->place, "%s", error.text);
 }
 
-int fixture_read(struct fixture *fixture, const char *path, struct plugins *plugins,
-	struct problems *problems)
+/* Fills the fixture from its source. */
+static int fill(struct fixture *fixture, struct plugins *plugins, struct problems *problems)
 {
 	size_t errors = problems->errors;
-	*fixture = (struct fixture){ .source.file = path };
 	const struct reader reader = { fixture, problems };
-	conf_source_read(&fixture->source, problems);
 	const struct node *root = &fixture->source.root;
-	if (problems->errors != errors || !check_file_keys(&reader, root))
+	if (!check_file_keys(&reader, root))
 		return -EINVAL;
 	find_script(&reader, node_find(root, "script"));
 	read_bus(&reader, root, plugins);
 	read_cases(&reader, node_find(root, "cases"));
 	return problems->errors == errors ? 0 : -EINVAL;
+}
+
+int fixture_read(struct fixture *fixture, const char *path, struct plugins *plugins,
+	struct problems *problems)
+{
+	size_t errors = problems->errors;
+	*fixture = (struct fixture){ .source.file = path };
+	conf_source_read(&fixture->source, problems);
+	return problems->errors == errors ? fill(fixture, plugins, problems) : -EINVAL;
 }
 
 void fixture_finish(struct fixture *fixture)
