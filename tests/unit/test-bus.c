@@ -412,7 +412,7 @@ static void test_memory_of_one_device(void **state)
 		sizeof(struct part);
 	print_message("bus %zu, device %zu, task %zu, part %zu bytes\n", sizeof(struct bus),
 		sizeof(struct device), sizeof(struct task), sizeof(struct part));
-	assert_true(size + 320 + 200 < 1536);
+	assert_true(size + 320 + 200 < 1664);
 }
 
 int main(void)
