@@ -58,8 +58,8 @@ struct bus {
 	uint32_t gap_us; /* silence before a request, all in all */
 	uint32_t char_ns; /* time of a character on the wire; 0 unknown */
 	uint32_t tag;
-	struct list devices; /* struct device, turn */
 	uint32_t device_count;
+	struct list devices; /* struct device, turn */
 
 	/* the line */
 	int64_t wake_us; /* opening, pause, down: until when; drain: at the latest until */
@@ -67,14 +67,14 @@ struct bus {
 	int64_t sent_us; /* the last bit of ours left, or will have */
 	int64_t noisy_us; /* since when it has not been silent though nobody was asked; 0 */
 	int64_t late_until_us; /* what timed out may be answered until then */
+	struct buffer pending; /* received and not yet consumed */
 	const struct device *spoke_to; /* last; NULL: nobody yet */
 	uint32_t silence_us; /* that the plugin wants to hear of; 0 none */
-	struct buffer pending; /* received and not yet consumed */
 
 	/* what is under way */
-	struct list outstanding; /* struct transaction, oldest first */
-	struct list orders; /* struct order, mail.link */
 	uint32_t order_count;
+	struct list orders; /* struct order, mail.link */
+	struct list outstanding; /* struct transaction, oldest first */
 	struct running_order running;
 
 	/* reopening */

@@ -561,6 +561,8 @@ void rig_collect(struct rig *rig)
 			take_health(rig, container_of(mail, struct health, mail));
 		else if (mail->kind == MESSAGE_LINK)
 			take_change(rig, container_of(mail, struct link_change, mail));
+		else if (mail->kind == MESSAGE_EVIDENCE && rig->on_evidence)
+			rig->on_evidence(rig, container_of(mail, struct evidence, mail));
 		else if (mail->kind == MESSAGE_OUTCOME)
 			kept = take_outcome(rig, container_of(mail, struct outcome, mail));
 		if (!kept)

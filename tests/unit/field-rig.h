@@ -100,6 +100,7 @@ struct rig {
 	bool link_up;
 	char link_reason[160];
 	void (*on_reading)(struct rig *rig, const struct reading *reading);
+	void (*on_evidence)(struct rig *rig, const struct evidence *evidence);
 	struct buffer log;
 	bool notes; /* heard is kept: "r10 w3 " of the first unit's reads and writes */
 	struct buffer heard;
