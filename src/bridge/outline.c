@@ -2,6 +2,7 @@
 #include "bridge/outline.h"
 
 #include "core/codec.h"
+#include "field/alias.h"
 #include "util/clock.h"
 
 static void print_link(const struct conf_bus *bus, FILE *to)
@@ -13,6 +14,17 @@ static void print_link(const struct conf_bus *bus, FILE *to)
 			parity[link->parity], link->stop_bits);
 	else
 		fprintf(to, "%s port %u", link->host, link->port);
+}
+
+/* A port whose name does not survive replugging. */
+static void print_advice(const struct conf_bus *bus, FILE *to)
+{
+	char text[400];
+	if (bus->link.type != CONF_LINK_SERIAL)
+		return;
+	alias_advise(ALIAS_FOLDER, bus->link.path, text, sizeof(text));
+	if (text[0])
+		fprintf(to, "  %s\n", text);
 }
 
 /* Seconds that one transaction keeps a serial line busy; 0 where the plugin cannot say. */
@@ -85,6 +97,7 @@ static void print_bus(const struct fleet *fleet, uint32_t number, FILE *to)
 	fprintf(to, "bus %s: %s, ", bus->name, bus->plugin_name);
 	print_link(bus, to);
 	fprintf(to, ", timeout %u ms\n", bus->timeout_ms);
+	print_advice(bus, to);
 	for (uint32_t i = 0; i < conf->device_count; i++) {
 		const struct member *device = &fleet->devices[i];
 		if (device->conf->bus != number)
