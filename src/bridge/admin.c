@@ -231,6 +231,7 @@ static const struct admin_command commands[] = {
 	{ "status", false, run_status },
 	{ "device", false, run_device },
 	{ "dump", false, run_dump },
+	{ "audit", false, audit_run },
 	{ "capture", false, run_capture },
 	{ "reload", true, run_reload },
 };
@@ -251,7 +252,7 @@ void admin_request(void *context, const struct control_request *request)
 		return;
 	}
 	control_refuse(bridge->control, request->token,
-		"\"%s\" is no command of this version: status, device, dump, capture and reload are",
+		"\"%s\" is no command of this version: status, device, dump, capture, audit and reload are",
 		request->command);
 }
 

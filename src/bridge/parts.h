@@ -60,6 +60,7 @@ struct bridge {
 	int64_t stop_by_us;
 	bool stop_asked;
 
+	struct log_limit audit; /* lines about commands */
 	struct log_limit warnings; /* lines about what scripts warn of */
 	struct log_limit overflow;
 	uint64_t overflow_seen; /* readings dropped, as last reported */
@@ -69,6 +70,10 @@ struct bridge {
 void admin_request(void *context, const struct control_request *request);
 void admin_answer(struct bridge *bridge, struct answer *answer);
 void admin_finish(struct bridge *bridge);
+/* audit.c: records of commands, to the broker and the log; and the last ones for who asks. */
+void audit_init(struct bridge *bridge);
+void audit_take(struct bridge *bridge, const struct record *record);
+void audit_run(struct bridge *bridge, const struct control_request *request);
 /* Where it is not what the field was told last. */
 void bridge_send_plan(struct bridge *bridge, struct member *device);
 /* Readings that came faster than scripts and cloud took them. */

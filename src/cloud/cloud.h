@@ -12,6 +12,7 @@
 #include "util/loop.h"
 
 struct cloud;
+struct ledger;
 
 enum session_state {
 	SESSION_IDLE, /* not begun */
@@ -70,6 +71,8 @@ size_t cloud_save(struct cloud *cloud);
 /* JSON objects: totals; one device's session with its counters. */
 void cloud_status(const struct cloud *cloud, struct buffer *json);
 void cloud_device_status(const struct cloud *cloud, uint32_t device, struct buffer *json);
+/* What is known of commands; it ends with the cloud. */
+struct ledger *cloud_ledger(struct cloud *cloud);
 enum session_state cloud_device_state(const struct cloud *cloud, uint32_t device);
 
 #endif

@@ -389,7 +389,6 @@ int session_create(struct session **result, const struct session_setup *setup)
 	session->queue.calendar = &session->plane->calendar;
 	if (session->plane->spool)
 		spool_attach(session->plane->spool, session->number, &session->queue);
-	repeats_init(&session->repeats);
 	crypto_key(session->key, session->device->secret);
 	struct endpoint_source *source = &session->plane->endpoints;
 	errno = 0;
@@ -412,7 +411,6 @@ void session_destroy(struct session *session)
 	loop_disarm(session->plane->loop, &session->timer);
 	list_remove(&session->ready);
 	queue_finish(&session->queue);
-	repeats_finish(&session->repeats);
 	free(session->token);
 	free(session->waiting_command);
 	free(session->trouble);
@@ -442,7 +440,6 @@ const char *counter_name(enum counter counter)
 		[COUNT_LATE] = "late",
 		[COUNT_BAD_JSON] = "bad_json",
 		[COUNT_COMMANDS] = "commands",
-		[COUNT_REPEATED_COMMANDS] = "repeated_commands",
 		[COUNT_BAD_COMMANDS] = "bad_commands",
 		[COUNT_FOREIGN_COMMANDS] = "foreign_commands",
 	};

@@ -10,9 +10,9 @@
 #include "cloud/cloud.h"
 #include "cloud/crypto.h"
 #include "cloud/endpoint.h"
+#include "cloud/ledger.h"
 #include "cloud/payload.h"
 #include "cloud/queue.h"
-#include "cloud/repeat.h"
 #include "cloud/server.h"
 #include "cloud/spool.h"
 
@@ -26,6 +26,7 @@ struct plane {
 	struct endpoint_source endpoints;
 	struct crypto *crypto;
 	struct spool *spool; /* NULL: none */
+	struct ledger *ledger; /* of commands; NULL: none */
 	struct calendar calendar;
 	int64_t late_after_ms; /* age from which points are late; 0: none are */
 	struct payload payload; /* of the message that is being sent */
@@ -55,7 +56,6 @@ enum counter {
 	COUNT_LATE, /* responses after the deadline */
 	COUNT_BAD_JSON,
 	COUNT_COMMANDS,
-	COUNT_REPEATED_COMMANDS,
 	COUNT_BAD_COMMANDS,
 	COUNT_FOREIGN_COMMANDS, /* for another device, or no topic */
 	COUNTERS,
@@ -115,7 +115,6 @@ struct session {
 	bool fetched; /* the last message fetched a command: now a report's turn */
 	char *waiting_command; /* topic to fetch; NULL: none */
 	uint32_t fruitless; /* fetches in a row that brought no command */
-	struct repeats repeats;
 
 	struct timer timer; /* due no later than due_us */
 	int64_t due_us; /* 0: nothing */

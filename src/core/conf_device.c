@@ -191,6 +191,7 @@ void device_read(struct conf_parts *parts, const struct node *node, bool open_to
 	check_purpose(parts, node);
 	read_points(parts, device, bus, node_find(node, "points"));
 	polls_read(parts, device, node_find(node, "polls"));
+	commands_read(parts, device, node);
 	node_list_finish(&others);
 }
 
@@ -204,6 +205,7 @@ void device_finish(struct conf_device *device)
 {
 	wipe(device->secret);
 	section_finish(&device_section, device);
+	commands_finish(device);
 	free(device->script_path);
 	buffer_finish(&device->address);
 	buffer_finish(&device->parameters);

@@ -201,6 +201,11 @@ static const struct field enos_fields[] = {
 		.unit = "s",
 		.fallback = "0",
 		.help = "the same for pass-through commands, which have no id; 0: each is a new one" },
+	{ .key = "commands_without_disk",
+		SWITCH(struct conf_enos, commands_without_disk),
+		.fallback = "false",
+		.help = "commands run also while their record cannot be written: after a restart one may "
+			"run twice, or never be answered" },
 	{ .key = NULL },
 };
 
@@ -239,6 +244,12 @@ static const struct field spool_fields[] = {
 		.unit = "reports per second",
 		.fallback = "2000",
 		.help = "what is read back from the disk at most, over all devices, beside live reports" },
+	{ .key = "command_records",
+		NUMBER(struct conf_spool, command_records),
+		.min = 1000,
+		.max = 10000000,
+		.fallback = "10000",
+		.help = "records of commands on the disk; beyond it the oldest go" },
 	{ .key = "late_after",
 		NUMBER(struct conf_spool, late_after_s),
 		.min = 0,
@@ -422,4 +433,4 @@ const struct section file_section = { "file", file_fields, NULL, NULL };
 
 const struct section *const conf_sections[] = { &file_section, &gateway_section, &scripts_section,
 	&enos_section, &spool_section, &mqtt_section, &bus_section, &link_section, &device_section,
-	&point_section, NULL };
+	&rule_section, &read_back_section, &point_section, NULL };
