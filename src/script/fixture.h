@@ -51,6 +51,7 @@ struct fixture {
 	struct buffer address;
 	struct fixture_case *cases;
 	size_t case_count;
+	int64_t time_us; /* most that running them may take; 0: no limit */
 };
 
 /*

@@ -7,6 +7,7 @@
 
 #include "script/compare.h"
 #include "util/alloc.h"
+#include "util/clock.h"
 #include "util/hex.h"
 #include "util/json.h"
 
@@ -380,8 +381,18 @@ static int run_cases(struct trial *trial, struct problems *problems)
 	if (codec_open(&trial->codec, &trial->fixture->bus, problems) < 0 ||
 		codec_address(&trial->codec, &device, &trial->address, problems) < 0)
 		failed = -EINVAL;
-	for (size_t i = 0; failed >= 0 && i < trial->fixture->case_count; i++)
-		failed += run_case(trial, &trial->fixture->cases[i]) ? 0 : 1;
+	const struct clock clock = CLOCK_SYSTEM;
+	int64_t end_us = clock_mono_us(&clock) + trial->fixture->time_us;
+	bool in_time = true;
+	for (size_t i = 0; failed >= 0 && in_time && i < trial->fixture->case_count; i++) {
+		in_time = !trial->fixture->time_us || clock_mono_us(&clock) <= end_us;
+		failed += in_time && run_case(trial, &trial->fixture->cases[i]) ? 0 : 1;
+	}
+	if (!in_time)
+		problem_error(problems, (struct place){ trial->fixture->source.file, 0 },
+			"the cases take longer than %jd ms, so not all were run: split them, or "
+			"make the script quicker",
+			(intmax_t)trial->fixture->time_us / USEC_PER_MSEC);
 	codec_close(&trial->codec);
 	return failed;
 }
