@@ -93,7 +93,6 @@ static bool take_list(
 {
 	const struct node **to = strcmp(node->key, "frames") == 0 ? &step->frames
 		: strcmp(node->key, "answers") == 0               ? &step->answers
-		: strcmp(node->key, "discover") == 0              ? &step->discover
 								  : NULL;
 	if (!to)
 		return false;
@@ -113,7 +112,8 @@ static void refuse_strangers(const struct reader *reader, const struct fixture_s
 {
 	for (size_t i = 0; i < count; i++) {
 		if (step->texts[strangers[i]])
-			problem_error(reader->problems, step->place, "%s does not go with %s",
+			problem_error(reader->problems, step->place,
+				"%s does not go with %s: remove it, or make a step of its own of it",
 				text_keys[strangers[i]], kind);
 	}
 }
@@ -158,23 +158,7 @@ static void check_polls(const struct reader *reader, const struct fixture_step *
 	refuse_strangers(reader, step, "polls", strangers, sizeof(strangers) / sizeof(*strangers));
 	if (!step->texts[FIXTURE_POLLS] && !step->texts[FIXTURE_ERROR] && !step->frames)
 		problem_error(reader->problems, step->place,
-			"nothing to try: a case has poll, command, down_raw, polls, discover, or steps "
-			"with these");
-}
-
-static void check_discovery(const struct reader *reader, const struct fixture_step *step)
-{
-	static const enum fixture_text strangers[] = { FIXTURE_HEX, FIXTURE_FRAME, FIXTURE_EXPECT,
-		FIXTURE_TOPIC, FIXTURE_REPLY };
-	refuse_strangers(
-		reader, step, "discover", strangers, sizeof(strangers) / sizeof(*strangers));
-	if (step->answers)
-		problem_error(reader->problems, step->place,
-			"answers does not go with discover, which is the list of them");
-	if (!step->texts[FIXTURE_POLLS] && !step->texts[FIXTURE_REQUESTS] &&
-		!step->texts[FIXTURE_REFUSED] && !step->texts[FIXTURE_ERROR] && !step->frames)
-		problem_error(reader->problems, step->place,
-			"discover needs polls, requests, frames, refused or error: what comes of it");
+			"nothing to try: a case has poll, command, down_raw, polls, or steps with these");
 }
 
 static void check_step(const struct reader *reader, const struct fixture_step *step)
@@ -183,11 +167,6 @@ static void check_step(const struct reader *reader, const struct fixture_step *s
 	if (step->texts[FIXTURE_POLL] && command)
 		problem_error(reader->problems, step->place,
 			"poll and command are two steps: write steps = ( { ... }, { ... } )");
-	else if (step->discover && (step->texts[FIXTURE_POLL] || command))
-		problem_error(reader->problems, step->place,
-			"discover is a step of its own: write steps = ( { ... }, { ... } )");
-	else if (step->discover)
-		check_discovery(reader, step);
 	else if (step->texts[FIXTURE_POLL])
 		check_reading(reader, step);
 	else if (command)
@@ -202,8 +181,8 @@ static void refuse_key(const struct reader *reader, const struct node *node, con
 	for (int i = 0; i < FIXTURE_TEXTS; i++)
 		buffer_printf(&known, "%s, ", text_keys[i]);
 	problem_error(reader->problems, node->place,
-		"%s does not know \"%s\": known are %sframes, answers, discover%s", where,
-		node->key, buffer_text(&known),
+		"%s does not know \"%s\": known are %sframes, answers%s", where, node->key,
+		buffer_text(&known),
 		strcmp(where, "a case") ? "" : ", name, source, parameters, points, steps");
 }
 
@@ -229,7 +208,8 @@ static void read_steps(
 	if (!of_type(reader, list, NODE_LIST))
 		return;
 	if (!list->count)
-		problem_error(reader->problems, list->place, "steps is empty");
+		problem_error(reader->problems, list->place,
+			"steps is empty: write steps = ( { poll = ...; }, ... ), or leave it out");
 	item->steps = must_array(list->count, sizeof(*item->steps));
 	item->step_count = list->count;
 	for (size_t i = 0; i < list->count; i++)
@@ -392,10 +372,12 @@ static void read_bus(const struct reader *reader, const struct node *root, struc
 	struct fixture *fixture = reader->fixture;
 	const struct node *name = node_find(root, "plugin"), *bus = node_find(root, "bus");
 	struct eb_error error = { .text = "" };
+	const struct node *device = node_find(root, "device");
 	fixture->bus.place = bus ? bus->place : root->place;
+	fixture->address_place = device ? device->place : root->place;
 	fixture->bus.name = must_strdup("fixture");
 	put_group(bus, &fixture->bus.options);
-	put_group(node_find(root, "device"), &fixture->address);
+	put_group(device, &fixture->address);
 	read_line(reader, node_find(root, "link"), &fixture->bus.line);
 	if (!name) {
 		problem_error(reader->problems, root->place,

@@ -47,7 +47,8 @@ bool trial_parse_hex(struct trial *trial, const char *key, const char *text, str
 {
 	if (hex_parse(bytes, text) == 0)
 		return true;
-	trial_fail(trial, "%s is no pairs of hexadecimal digits: %s", key, text);
+	trial_fail(
+		trial, "%s is no pairs of hexadecimal digits, like \"08fd 00fa\": %s", key, text);
 	return false;
 }
 
@@ -111,7 +112,9 @@ void trial_check_frame_count(struct trial *trial, size_t requests)
 {
 	const struct node *frames = trial->step->frames;
 	if (frames && frames->count != requests)
-		trial_fail(trial, "there are %zu requests and %zu frames", requests, frames->count);
+		trial_fail(trial,
+			"there are %zu requests and %zu frames: frames needs one for each",
+			requests, frames->count);
 }
 
 /* Of a frame that nobody asked for: what a poll that listens gets of it, or -ENOENT. */
@@ -177,12 +180,15 @@ static bool unwrap(struct trial *trial, const struct eb_request *request,
 
 /* ---- polls ---------------------------------------------------------------------------------- */
 
-void trial_plan(struct trial *trial, const struct buffer *list)
+/* The script's polls as the plugin accepts them. */
+static void make_plan(struct trial *trial)
 {
+	OWNED_BUFFER list = BUFFER_EMPTY;
 	struct value header;
-	struct value_reader reader = value_reader(list->data, list->size);
+	if (script_polls(trial->device, &list, &trial->polls_error) < 0)
+		return;
+	struct value_reader reader = value_reader(list.data, list.size);
 	value_next(&reader, &header);
-	plan_release(trial->plan);
 	trial->plan = plan_create(0, &trial->address, header.size);
 	for (size_t i = 0; i < header.size; i++) {
 		const uint8_t *from = reader.at;
@@ -195,14 +201,6 @@ void trial_plan(struct trial *trial, const struct buffer *list)
 			return;
 		}
 	}
-}
-
-/* The script's polls as the plugin accepts them. */
-static void make_plan(struct trial *trial)
-{
-	OWNED_BUFFER list = BUFFER_EMPTY;
-	if (script_polls(trial->device, &list, &trial->polls_error) == 0)
-		trial_plan(trial, &list);
 }
 
 static void check_polls(struct trial *trial)
@@ -341,8 +339,6 @@ static void run_step(struct trial *trial)
 		check_reading(trial);
 	else if (command)
 		trial_command(trial);
-	else if (trial->step->discover)
-		trial_discover(trial);
 	else
 		check_polls(trial);
 }
@@ -375,7 +371,7 @@ static bool run_case(struct trial *trial, const struct fixture_case *item)
 static int run_cases(struct trial *trial, struct problems *problems)
 {
 	struct conf_device device = { .name = (char *)"fixture",
-		.place = trial->fixture->bus.place,
+		.place = trial->fixture->address_place,
 		.address = trial->fixture->address };
 	int failed = 0;
 	if (codec_open(&trial->codec, &trial->fixture->bus, problems) < 0 ||
