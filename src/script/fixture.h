@@ -23,10 +23,7 @@ enum fixture_text {
 	FIXTURE_REQUESTS, /* JSON that it gives, or */
 	FIXTURE_REFUSED, /* why it is refused */
 	FIXTURE_REPLY, /* JSON: the script's reply to the answers */
-	FIXTURE_POLLS, /* JSON of what the script polls, or finds with the answers to discover */
-	FIXTURE_SETUP, /* JSON of what goes before the polls */
-	FIXTURE_HEALTH, /* a change of health to this; what it gives stands in expect */
-	FIXTURE_WARNINGS, /* JSON of what is warned of beside expect */
+	FIXTURE_POLLS, /* JSON of what the script polls */
 	FIXTURE_ERROR, /* of any of them: text that the script's error has */
 	FIXTURE_TEXTS
 };
@@ -35,6 +32,7 @@ struct fixture_step {
 	struct place place;
 	const char *texts[FIXTURE_TEXTS]; /* in the tree; NULL: not there */
 	const struct node *frames, *answers; /* lists of texts */
+	const struct node *discover; /* a discovery: what becomes of its requests; NULL: none */
 };
 
 /* One device from its first reading on: the state is kept from step to step. */
