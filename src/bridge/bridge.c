@@ -111,6 +111,14 @@ static void take_health(struct bridge *bridge, const struct health *health)
 		script_changed(bridge, device);
 	take_reports(bridge, device, MEMBER_HEALTH, &reports);
 	discoveries_health(bridge->discoveries, health->device, health->state);
+	/* Behind what the script had to say of it. */
+	absences_health(bridge->absences, health->device, health->state);
+}
+
+static void take_absence(void *context, uint32_t device, bool absent)
+{
+	struct bridge *bridge = context;
+	cloud_device_pause(bridge->cloud, device, absent);
 }
 
 static void take_found(void *context, struct member *device)
@@ -309,6 +317,10 @@ static int create_planes(struct bridge *bridge)
 		.reading = take_reading };
 	bridge->pipeline = pipeline_create(&pipeline);
 	bridge->discoveries = discoveries_create(&discoveries);
+	struct absences_setup absences = {
+		.conf = conf, .loop = bridge->loop, .context = bridge, .changed = take_absence
+	};
+	bridge->absences = absences_create(&absences);
 	result = field_create(&bridge->field, &field);
 	return result < 0 ? result : cloud_create(&bridge->cloud, &cloud);
 }
@@ -396,6 +408,7 @@ void bridge_destroy(struct bridge *bridge)
 	if (bridge->pipeline && bridge->cloud)
 		pipeline_destroy(bridge->pipeline);
 	discoveries_destroy(bridge->discoveries);
+	absences_destroy(bridge->absences);
 	admin_finish(bridge);
 	control_destroy(bridge->control);
 	broker_destroy(bridge->broker);

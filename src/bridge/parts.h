@@ -3,6 +3,7 @@
 #ifndef EB_BRIDGE_PARTS_H
 #define EB_BRIDGE_PARTS_H
 
+#include "bridge/absence.h"
 #include "bridge/bridge.h"
 #include "bridge/discovery.h"
 #include "bridge/pipeline.h"
@@ -38,6 +39,7 @@ struct bridge {
 	bool field_runs;
 	struct pipeline *pipeline;
 	struct discoveries *discoveries;
+	struct absences *absences;
 	struct cloud *cloud;
 	struct broker *broker; /* NULL: no echo */
 	struct control *control; /* NULL: no socket */

@@ -27,9 +27,12 @@ struct conf_scripts {
 	uint32_t instructions; /* budget of one call */
 	uint32_t memory_kb; /* cap of one state */
 	uint32_t wall_ms; /* limit of one call */
+	uint32_t state_save_s; /* between two savings of device.state; 0: at the stop only */
 };
 
 enum conf_dialect { DIALECT_SIGNED, DIALECT_PIGGYBACK };
+/* What EnOS sees of a device that is down. */
+enum conf_offline { CONF_OFFLINE_SHOW, CONF_OFFLINE_KEEP };
 enum conf_cipher { CIPHER_AES_128_CBC, CIPHER_AES_128_ECB };
 
 struct conf_enos {
@@ -51,6 +54,8 @@ struct conf_enos {
 	uint32_t command_timeout_ms; /* from its arrival until it must have begun at the device */
 	uint32_t command_repeat_s; /* window in which the same command with an id is a repeat */
 	uint32_t command_repeat_raw_s; /* the same for pass-through commands; 0 */
+	enum conf_offline offline; /* of devices that do not say it */
+	uint32_t offline_after_s; /* the same: how long a device is down before its session ends */
 };
 
 struct conf_spool {
@@ -126,6 +131,8 @@ struct conf_device {
 	char *secret; /* read from secret_file, or inline */
 	char *secret_file; /* NULL: inline */
 	struct buffer address; /* value, a map: the keys that the plugin declared for a device */
+	enum conf_offline offline; /* its own or the gateway's */
+	uint32_t offline_after_s;
 	struct buffer parameters; /* value, a map */
 	struct place *parameter_places; /* one for each of parameters; NULL: none are known */
 	/* value, a list of maps: polls that add to the script's or, by their name, change them */
