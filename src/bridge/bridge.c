@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bridge/keepsake.h"
 #include "bridge/parts.h"
 #include "util/alloc.h"
 #include "util/service.h"
@@ -279,6 +280,15 @@ static void watchdog_expired(struct timer *timer, int64_t now_us)
 	loop_arm(bridge->loop, timer, now_us + (int64_t)bridge->setup.watchdog_us / 3);
 }
 
+/* ---- what scripts keep ---------------------------------------------------------------------- */
+
+static void saving_due(struct timer *timer, int64_t now_us)
+{
+	struct bridge *bridge = container_of(timer, struct bridge, saving);
+	keepsake_save(bridge->setup.keepsake, bridge->fleet);
+	loop_arm(bridge->loop, timer, now_us + bridge->conf->scripts.state_save_s * USEC_PER_SEC);
+}
+
 /* ---- start and stop ------------------------------------------------------------------------- */
 
 static int create_planes(struct bridge *bridge)
@@ -399,6 +409,7 @@ void bridge_destroy(struct bridge *bridge)
 	if (!bridge)
 		return;
 	end_field(bridge);
+	loop_disarm(bridge->loop, &bridge->saving);
 	loop_disarm(bridge->loop, &bridge->watchdog);
 	loop_disarm(bridge->loop, &bridge->stopping);
 	loop_disarm(bridge->loop, &bridge->more_mail);
@@ -447,6 +458,10 @@ int bridge_start(struct bridge *bridge)
 	}
 	bridge->field_runs = true;
 	cloud_start(bridge->cloud);
+	bridge->saving.expired = saving_due;
+	if (bridge->conf->scripts.state_save_s)
+		loop_arm(bridge->loop, &bridge->saving,
+			loop_now(bridge->loop) + bridge->conf->scripts.state_save_s * USEC_PER_SEC);
 	if (bridge->setup.watchdog_us) {
 		bridge->watchdog.expired = watchdog_expired;
 		bridge->ping_answered = true;
@@ -473,6 +488,7 @@ static void look_whether_done(struct timer *timer, int64_t now_us)
 		log_warning("bridge: stopped with %zu reports that the cloud did not acknowledge: "
 			    "they are lost; check the connection to %s",
 			lost, bridge->conf->enos.host);
+	keepsake_save(bridge->setup.keepsake, bridge->fleet);
 	loop_stop(bridge->loop);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bridge/keepsake.h"
 #include "util/alloc.h"
 
 /* A fault of a script shows in each of its devices: more than so many say nothing new. */
@@ -45,7 +46,8 @@ static void load_scripts(struct fleet *fleet, struct problems *problems)
 	}
 }
 
-struct fleet *fleet_create(const struct conf *conf, struct problems *problems)
+struct fleet *fleet_create(
+	const struct conf *conf, struct keepsake *keepsake, struct problems *problems)
 {
 	size_t errors = problems->errors;
 	struct fleet *fleet = must_alloc(sizeof(*fleet));
@@ -59,8 +61,8 @@ struct fleet *fleet_create(const struct conf *conf, struct problems *problems)
 		size_t index = entry ? (size_t)(entry - fleet->scripts) : 0;
 		if (entry && (!entry->script || faulty[index] >= FAULTY_DEVICES_SHOWN))
 			continue;
-		int result = member_init(
-			&fleet->devices[i], conf, i, entry ? entry->script : NULL, NULL, problems);
+		int result = member_init(&fleet->devices[i], conf, i, entry ? entry->script : NULL,
+			keepsake_find(keepsake, &conf->devices[i]), problems);
 		if (result < 0 && entry && ++faulty[index] == FAULTY_DEVICES_SHOWN)
 			problem_error(problems, conf->devices[i].place,
 				"further devices of script \"%s\" were not checked: mend these first",

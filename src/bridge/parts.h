@@ -53,6 +53,8 @@ struct bridge {
 	uint64_t query_serial;
 	int64_t started_us;
 
+	struct timer saving; /* of what scripts keep */
+
 	struct timer watchdog;
 	bool ping_answered; /* since the last one was sent */
 
