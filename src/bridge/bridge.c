@@ -176,6 +176,9 @@ static void take_mail(struct bridge *bridge, struct mail *mail)
 	case MESSAGE_ANSWER:
 		admin_answer(bridge, container_of(mail, struct answer, mail));
 		break;
+	case MESSAGE_EVIDENCE:
+		evidence_keep(bridge->evidence, container_of(mail, struct evidence, mail));
+		return;
 	case MESSAGE_PLAN:
 	case MESSAGE_ORDER:
 	case MESSAGE_QUERY:
@@ -259,13 +262,6 @@ static void more_mail_due(struct timer *timer, int64_t now_us)
 	read_mail(container_of(timer, struct bridge, more_mail));
 }
 
-uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number)
-{
-	uint64_t serial = ++bridge->query_serial;
-	struct query *query = query_create(what, serial, number);
-	return mailbox_put(bridge->to_field, &query->mail) ? serial : 0;
-}
-
 /* ---- the watchdog: fed only while both planes make progress ------------------------------------ */
 
 static void watchdog_expired(struct timer *timer, int64_t now_us)
@@ -325,6 +321,7 @@ static int create_planes(struct bridge *bridge)
 		.context = bridge,
 		.found = take_found,
 		.reading = take_reading };
+	bridge->evidence = evidence_keeper_create(conf);
 	bridge->pipeline = pipeline_create(&pipeline);
 	bridge->discoveries = discoveries_create(&discoveries);
 	struct absences_setup absences = {
@@ -425,6 +422,7 @@ void bridge_destroy(struct bridge *bridge)
 	broker_destroy(bridge->broker);
 	cloud_destroy(bridge->cloud);
 	field_destroy(bridge->field);
+	evidence_keeper_destroy(bridge->evidence);
 	mailbox_destroy(bridge->from_field);
 	mailbox_destroy(bridge->to_field);
 	resolver_client_destroy(bridge->resolving);

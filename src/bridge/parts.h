@@ -6,6 +6,7 @@
 #include "bridge/absence.h"
 #include "bridge/bridge.h"
 #include "bridge/discovery.h"
+#include "bridge/evidence.h"
 #include "bridge/pipeline.h"
 #include "cloud/cloud.h"
 #include "core/mailbox.h"
@@ -43,6 +44,7 @@ struct bridge {
 	struct cloud *cloud;
 	struct broker *broker; /* NULL: no echo */
 	struct control *control; /* NULL: no socket */
+	struct evidence_keeper *evidence;
 	struct watch mail;
 	struct list readings; /* struct mail; taken from the field, not yet decoded */
 	size_t waiting; /* of them */
@@ -71,8 +73,6 @@ struct bridge {
 void admin_request(void *context, const struct control_request *request);
 void admin_answer(struct bridge *bridge, struct answer *answer);
 void admin_finish(struct bridge *bridge);
-/* Asks the field; the answer comes with this serial.  0 where the field's inbox is full. */
-uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number);
 /* Where it is not what the field was told last. */
 void bridge_send_plan(struct bridge *bridge, struct member *device);
 /* Readings that came faster than scripts and cloud took them. */
