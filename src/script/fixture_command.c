@@ -2,6 +2,7 @@
 /* A step of a fixture that is a command: its requests, their frames, and the reply to the answers. */
 #include "script/trial.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,17 +104,18 @@ static void put_readable(
 	}
 }
 
-static struct buffer expected_requests(struct talk *talk)
+static struct buffer expected_requests(struct talk *talk, enum fixture_text text)
 {
 	struct buffer readable = BUFFER_EMPTY;
 	OWNED_BUFFER value = BUFFER_EMPTY;
 	struct value list;
-	if (!trial_parse(talk->trial, FIXTURE_REQUESTS, &value))
+	if (!trial_parse(talk->trial, text, &value))
 		return readable;
 	struct value_reader reader = value_reader(value.data, value.size);
 	value_next(&reader, &list);
 	if (list.type != VALUE_LIST) {
-		trial_fail(talk->trial, "requests is a list: [{...}]");
+		trial_fail(talk->trial, "%s is a list: [{...}]",
+			text == FIXTURE_SETUP ? "setup" : "requests");
 		return readable;
 	}
 	value_put_list(&readable, (uint32_t)list.size);
@@ -129,12 +131,12 @@ static struct buffer expected_requests(struct talk *talk)
 	return readable;
 }
 
-static void check_requests(struct talk *talk)
+static void check_requests(struct talk *talk, enum fixture_text text)
 {
-	if (!text_of(talk, FIXTURE_REQUESTS))
+	if (!text_of(talk, text))
 		return;
 	OWNED_BUFFER got = BUFFER_EMPTY;
-	OWNED_BUFFER expected = expected_requests(talk);
+	OWNED_BUFFER expected = expected_requests(talk, text);
 	value_put_list(&got, talk->request_count);
 	buffer_put(&got, talk->requests.data, talk->requests.size);
 	if (expected.size)
@@ -316,17 +318,86 @@ static void check_ended(struct talk *talk)
 			talk->answered);
 }
 
+static void finish(struct talk *talk)
+{
+	for (size_t i = 0; i < talk->round_count; i++)
+		message_destroy(&talk->rounds[i]->mail);
+	buffer_finish(&talk->requests);
+	command_destroy(talk->command);
+}
+
 void trial_command(struct trial *trial)
 {
 	struct talk talk = { .trial = trial };
 	if (make_command(&talk) && encode(&talk)) {
 		check_ended(&talk);
-		check_requests(&talk);
+		check_requests(&talk, FIXTURE_REQUESTS);
 		if (text_of(&talk, FIXTURE_REPLY) || text_of(&talk, FIXTURE_ERROR))
 			check_reply(&talk);
 	}
-	for (size_t i = 0; i < talk.round_count; i++)
-		message_destroy(&talk.rounds[i]->mail);
-	buffer_finish(&talk.requests);
-	command_destroy(talk.command);
+	finish(&talk);
+}
+
+/* ---- what is asked of a device before it is polled ------------------------------------------ */
+
+/* Answers what discover asks.  DISCOVER_POLLS with the list of them, or another answer after its check. */
+static int discover(struct talk *talk, struct buffer *list)
+{
+	struct trial *trial = talk->trial;
+	for (;;) {
+		struct script_error error = { .text = "" };
+		size_t rounds = talk->round_count;
+		buffer_clear(list);
+		int answer = script_discover(
+			trial->device, rounds ? talk->rounds[rounds - 1] : NULL, list, &error);
+		if (answer < 0)
+			trial_check_error(trial, "discover", &error);
+		else if (answer == DISCOVER_FAILED)
+			check_refusal(talk, &error);
+		if (answer != DISCOVER_REQUESTS)
+			return answer;
+		if (rounds == ROUNDS_MAX) {
+			trial_fail(trial, "discover asks for more than %d rounds", ROUNDS_MAX);
+			return -EINVAL;
+		}
+		run_round(talk, list);
+		if (trial->failures)
+			return -EINVAL;
+	}
+}
+
+void trial_discover(struct trial *trial)
+{
+	struct talk talk = { .trial = trial };
+	OWNED_BUFFER polls = BUFFER_EMPTY;
+	int answer = discover(&talk, &polls);
+	if (answer == DISCOVER_POLLS) {
+		if (text_of(&talk, FIXTURE_ERROR))
+			trial_fail(trial, "discover does not fail, expected \"%s\"",
+				text_of(&talk, FIXTURE_ERROR));
+		check_ended(&talk);
+		if (text_of(&talk, FIXTURE_POLLS))
+			trial_compare(trial, FIXTURE_POLLS, &polls);
+	}
+	if (!trial->failures)
+		check_requests(&talk, FIXTURE_REQUESTS);
+	finish(&talk);
+}
+
+void trial_setup(struct trial *trial)
+{
+	struct talk talk = { .trial = trial };
+	struct script_error error = { .text = "" };
+	OWNED_BUFFER list = BUFFER_EMPTY;
+	if (script_setup(trial->device, &list, &error) < 0) {
+		trial_check_error(trial, "setup", &error);
+	} else if (text_of(&talk, FIXTURE_ERROR)) {
+		trial_fail(trial, "setup does not fail, expected \"%s\"",
+			text_of(&talk, FIXTURE_ERROR));
+	} else {
+		run_round(&talk, &list);
+		trial_check_frame_count(trial, talk.request_count);
+		check_requests(&talk, FIXTURE_SETUP);
+	}
+	finish(&talk);
 }

@@ -40,5 +40,9 @@ void trial_check_frame_count(struct trial *trial, size_t requests);
 
 /* A step that is a command. */
 void trial_command(struct trial *trial);
+/* A step that has discover find the polls, with the answers to what it asks. */
+void trial_discover(struct trial *trial);
+/* A step that compares what setup asks for. */
+void trial_setup(struct trial *trial);
 
 #endif
