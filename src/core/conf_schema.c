@@ -2,20 +2,7 @@
 #include "core/conf_schema.h"
 
 #include "core/conf.h"
-
-#define AT(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-#define TEXT(type, member) .kind = FIELD_TEXT, AT(type, member)
-#define NUMBER(type, member) .kind = FIELD_NUMBER, AT(type, member), .scale = 1
-/* In seconds in the file, in ms in the struct; or in ms and in µs; the range as in the struct. */
-#define FINER(type, member) .kind = FIELD_NUMBER, AT(type, member), .scale = 1000
-#define SWITCH(type, member) .kind = FIELD_BOOLEAN, AT(type, member)
-#define CHOICE(type, member) .kind = FIELD_CHOICE, AT(type, member)
-
-#define NAME_LENGTH .form = FORM_NAME, .min = 1, .max = 64
-#define PATH_LENGTH .form = FORM_PATH, .min = 1, .max = 4000
-#define HOST_LENGTH .form = FORM_HOST, .min = 1, .max = 253
-#define KEY_LENGTH .form = FORM_KEY, .min = 1, .max = 128
-#define PORT_RANGE .min = 1, .max = 65535
+#include "core/conf_fields.h"
 
 static const struct field gateway_fields[] = {
 	{ .key = "name",
@@ -88,6 +75,12 @@ static const struct field scripts_fields[] = {
 		.unit = "s",
 		.fallback = "600",
 		.help = "how often device.state is saved where it changed; 0: at the stop only" },
+	{ .key = "fixtures",
+		CHOICE(struct conf_scripts, fixtures),
+		.choices = "refuse|warn|skip",
+		.fallback = "refuse",
+		.help = "what becomes of a script whose fixtures, in NAME.test beside NAME.lua, fail: it is "
+			"refused, it is used with a warning, or they are not run" },
 	{ .key = NULL },
 };
 
@@ -271,8 +264,24 @@ static const struct field spool_fields[] = {
 		.max = 86400,
 		.unit = "s",
 		.fallback = "60",
-		.help = "points older than that are sent to thing/measurepoint/resume, so that they never "
-			"become the current value; 0: none are" },
+		.help = "points older than that, or than those that the cloud has, are sent to "
+			"thing/measurepoint/resume, so that they never become the current value; 0: none "
+			"are" },
+	{ .key = "clock_wait",
+		NUMBER(struct conf_spool, clock_wait_s),
+		.min = 0,
+		.max = 86400,
+		.unit = "s",
+		.fallback = "0",
+		.help = "time from the start for which points and events wait until the machine's clock is "
+			"synchronised; 0: a clock that is not before the program's build will do" },
+	{ .key = "unset_clock",
+		CHOICE(struct conf_spool, unset_clock),
+		.choices = "drop|send",
+		.fallback = "drop",
+		.help = "points and events that were stored before the machine was started anew, and "
+			"whose clock was never set: \"drop\" them, or \"send\" them with the time that "
+			"they have" },
 	{ .key = NULL },
 };
 
@@ -536,89 +545,6 @@ static const struct field bus_fields[] = {
 	{ .key = NULL },
 };
 
-static const struct field device_fields[] = {
-	{ .key = "name",
-		TEXT(struct conf_device, name),
-		NAME_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "the device's name, a level of its MQTT topics" },
-	{ .key = "bus",
-		TEXT(struct conf_device, bus_name),
-		NAME_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "the name of the bus that it is on" },
-	{ .key = "script",
-		TEXT(struct conf_device, script),
-		.form = FORM_FILE,
-		.min = 1,
-		.max = 200,
-		.otherwise = "none",
-		.help = "the script of its type, looked for in script_dirs; without one, points are run "
-			"by generic.lua, and else what its polls read is reported raw" },
-	{ .key = "merge",
-		.kind = FIELD_ANSWER,
-		AT(struct conf_device, merge),
-		.fallback = "auto",
-		.help = "whether its reads are merged; auto: as the bus has it" },
-	{ .key = "merge_hole",
-		NUMBER(struct conf_device, merge_hole),
-		.min = 0,
-		.max = 2000,
-		.unit = "registers or bits",
-		.otherwise = "the bus's",
-		.help = "most that lies between two of its reads and is read along" },
-	{ .key = "parameters",
-		.kind = FIELD_GROUP,
-		.otherwise = "empty",
-		.help = "what the script shall know of this device; the keys that it declares" },
-	{ .key = "polls",
-		.kind = FIELD_GROUPS,
-		.otherwise = "the script's",
-		.help = "polls that add to the script's, or change those of the same name" },
-	{ .key = "points",
-		.kind = FIELD_GROUPS,
-		.otherwise = "none",
-		.help = "what to read of it and what can be written, where no script is to be written" },
-	{ .key = "product_key",
-		TEXT(struct conf_device, product_key),
-		KEY_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "its product in EnOS" },
-	{ .key = "device_key",
-		TEXT(struct conf_device, device_key),
-		KEY_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "its key in EnOS, unique in its product" },
-	{ .key = "secret_file",
-		TEXT(struct conf_device, secret_file),
-		.form = FORM_ANY,
-		.min = 1,
-		.max = 4000,
-		.otherwise = "device_secret",
-		.help = "a file with its secret in EnOS; a relative path begins beside the main file" },
-	{ .key = "device_secret",
-		.kind = FIELD_SECRET,
-		AT(struct conf_device, secret),
-		.form = FORM_TOKEN,
-		.min = 1,
-		.max = 256,
-		.otherwise = "secret_file",
-		.help = "the secret itself, in place of secret_file; for trials" },
-	{ .key = "offline",
-		CHOICE(struct conf_device, offline),
-		.choices = "show|keep",
-		.otherwise = "that of enos",
-		.help = "what EnOS sees of it while it is down" },
-	{ .key = "offline_after",
-		NUMBER(struct conf_device, offline_after_s),
-		.min = 0,
-		.max = 86400,
-		.unit = "s",
-		.otherwise = "that of enos",
-		.help = "how long it is down before it is silent towards EnOS" },
-	{ .key = NULL },
-};
-
 static const struct field file_fields[] = {
 	{ .key = "gateway", .kind = FIELD_GROUP, .help = "the gateway itself, required" },
 	{ .key = "scripts", .kind = FIELD_GROUP, .help = "limits of scripts" },
@@ -646,7 +572,6 @@ const struct section spool_section = { "spool", spool_fields, NULL, NULL };
 const struct section mqtt_section = { "mqtt", mqtt_fields, NULL, NULL };
 const struct section link_section = { "link", link_fields, "type", NULL };
 const struct section bus_section = { "bus", bus_fields, NULL, &link_section };
-const struct section device_section = { "device", device_fields, NULL, NULL };
 const struct section file_section = { "file", file_fields, NULL, NULL };
 
 const struct section *const conf_sections[] = { &file_section, &gateway_section, &scripts_section,
