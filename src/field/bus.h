@@ -69,6 +69,8 @@ struct bus {
 	int64_t late_until_us; /* what timed out may be answered until then */
 	struct buffer pending; /* received and not yet consumed */
 	const struct device *spoke_to; /* last; NULL: nobody yet */
+	int64_t flood_since_us; /* the second that flood_bytes are of */
+	uint32_t flood_bytes; /* of noise */
 	uint32_t silence_us; /* that the plugin wants to hear of; 0 none */
 
 	/* what is under way */

@@ -97,8 +97,12 @@ static void count_lateness(struct device *device, uint32_t part, struct task *ta
 	if (missed)
 		count_overload(device, part, task, missed);
 	/* A retry says nothing of whether the line has time for the poll. */
-	if (late_us > task->late_max_us && !task->again_us)
-		task->late_max_us = late_us < UINT32_MAX ? (uint32_t)late_us : UINT32_MAX;
+	if (task->again_us)
+		return;
+	uint32_t late = late_us < UINT32_MAX ? (uint32_t)late_us : UINT32_MAX;
+	p95_follow(&task->late_p95_us, ++task->begun, late);
+	if (late > task->late_max_us)
+		task->late_max_us = late;
 }
 
 /* The one whose times the others of its run follow: what is new is read at once, and falls in. */
@@ -373,12 +377,25 @@ static void hand_out(
 		merge_answered(&device->merge, transaction->first, bus_now(bus));
 }
 
+/* What the transaction was for one of its polls. */
+static void note(
+	struct task *task, const struct transaction *transaction, const struct ending *ending)
+{
+	bool heard = !(transaction->request->wire.flags & EB_NO_ANSWER);
+	int64_t took_us = transaction->device->bus->received_us - transaction->begun_us;
+	if (ending->error == EB_NONE && heard)
+		round_add(&task->round, task->answers + 1, (uint32_t)took_us);
+	else if (ending->error != EB_NONE && ending->error != EB_LINK)
+		task->errors[ending->error]++;
+}
+
 void task_ended(struct bus *bus, const struct transaction *transaction, const struct ending *ending)
 {
 	struct device *device = transaction->device;
 	for_each_task(task, device, transaction)
 	{
 		task->running = false;
+		note(task, transaction, ending);
 		if (poll_of(device, part)->period_us == 0)
 			task->due_us = bus_now(bus);
 	}
