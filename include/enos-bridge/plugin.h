@@ -98,7 +98,12 @@ struct eb_line {
 /* What the protocol asks of the line; zeroed by the host, set by open(). */
 struct eb_timing {
 	uint32_t gap_us; /* silence that must stand before a request */
-	uint32_t max_in_flight; /* most requests outstanding at once; 0 means 1 */
+	/*
+	 * Most requests outstanding at once; 0 means 1.  More than 1 says that an answer carries the
+	 * number of its request (eb_outstanding.tag): then the host takes a late answer for one that
+	 * is not outstanding any more, and neither waits after a time-out nor drains the line.
+	 */
+	uint32_t max_in_flight;
 };
 
 /* ---- requests ------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bridge/keepsake.h"
 #include "bridge/parts.h"
 #include "util/alloc.h"
 #include "util/service.h"
@@ -124,6 +125,14 @@ static void take_health(struct bridge *bridge, const struct health *health)
 		script_changed(bridge, device);
 	take_reports(bridge, device, MEMBER_HEALTH, &reports);
 	discoveries_health(bridge->discoveries, health->device, health->state);
+	/* Behind what the script had to say of it. */
+	absences_health(bridge->absences, health->device, health->state);
+}
+
+static void take_absence(void *context, uint32_t device, bool absent)
+{
+	struct bridge *bridge = context;
+	cloud_device_pause(bridge->cloud, device, absent);
 }
 
 static void take_found(void *context, struct member *device)
@@ -280,6 +289,15 @@ static void watchdog_expired(struct timer *timer, int64_t now_us)
 	loop_arm(bridge->loop, timer, now_us + (int64_t)bridge->setup.watchdog_us / 3);
 }
 
+/* ---- what scripts keep ---------------------------------------------------------------------- */
+
+static void saving_due(struct timer *timer, int64_t now_us)
+{
+	struct bridge *bridge = container_of(timer, struct bridge, saving);
+	keepsake_save(bridge->setup.keepsake, bridge->fleet);
+	loop_arm(bridge->loop, timer, now_us + bridge->conf->scripts.state_save_s * USEC_PER_SEC);
+}
+
 /* ---- start and stop ------------------------------------------------------------------------- */
 
 static int create_planes(struct bridge *bridge)
@@ -330,6 +348,10 @@ static int create_planes(struct bridge *bridge)
 		.reading = take_reading };
 	bridge->evidence = evidence_keeper_create(conf);
 	bridge->discoveries = discoveries_create(&discoveries);
+	struct absences_setup absences = {
+		.conf = conf, .loop = bridge->loop, .context = bridge, .changed = take_absence
+	};
+	bridge->absences = absences_create(&absences);
 	return 0;
 }
 
@@ -408,6 +430,7 @@ void bridge_destroy(struct bridge *bridge)
 	if (!bridge)
 		return;
 	end_field(bridge);
+	loop_disarm(bridge->loop, &bridge->saving);
 	loop_disarm(bridge->loop, &bridge->watchdog);
 	loop_disarm(bridge->loop, &bridge->stopping);
 	loop_disarm(bridge->loop, &bridge->more_mail);
@@ -416,6 +439,7 @@ void bridge_destroy(struct bridge *bridge)
 		message_destroy(container_of(link, struct mail, link));
 	pipeline_destroy(bridge->pipeline);
 	discoveries_destroy(bridge->discoveries);
+	absences_destroy(bridge->absences);
 	admin_finish(bridge);
 	control_destroy(bridge->control);
 	broker_destroy(bridge->broker);
@@ -456,6 +480,10 @@ int bridge_start(struct bridge *bridge)
 	bridge->field_runs = true;
 	pipeline_start(bridge->pipeline);
 	cloud_start(bridge->cloud);
+	bridge->saving.expired = saving_due;
+	if (bridge->conf->scripts.state_save_s)
+		loop_arm(bridge->loop, &bridge->saving,
+			loop_now(bridge->loop) + bridge->conf->scripts.state_save_s * USEC_PER_SEC);
 	if (bridge->setup.watchdog_us) {
 		bridge->watchdog.expired = watchdog_expired;
 		bridge->ping_answered = true;
@@ -483,6 +511,7 @@ static void look_whether_done(struct timer *timer, int64_t now_us)
 		log_warning("bridge: stopped with %zu reports that the cloud did not acknowledge: "
 			    "they are lost; check the connection to %s",
 			lost, bridge->conf->enos.host);
+	keepsake_save(bridge->setup.keepsake, bridge->fleet);
 	loop_stop(bridge->loop);
 }
 

@@ -3,6 +3,7 @@
 #ifndef EB_BRIDGE_PARTS_H
 #define EB_BRIDGE_PARTS_H
 
+#include "bridge/absence.h"
 #include "bridge/bridge.h"
 #include "bridge/discovery.h"
 #include "bridge/evidence.h"
@@ -39,6 +40,7 @@ struct bridge {
 	bool field_runs;
 	struct pipeline *pipeline;
 	struct discoveries *discoveries;
+	struct absences *absences;
 	struct cloud *cloud;
 	struct broker *broker; /* NULL: no echo */
 	struct control *control; /* NULL: no socket */
@@ -52,6 +54,8 @@ struct bridge {
 	struct list inquiries;
 	uint64_t query_serial;
 	int64_t started_us;
+
+	struct timer saving; /* of what scripts keep */
 
 	struct timer watchdog;
 	bool ping_answered; /* since the last one was sent */

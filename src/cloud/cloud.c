@@ -253,6 +253,11 @@ void cloud_secret_changed(struct cloud *cloud, uint32_t device)
 	session_rekey(cloud->sessions[device]);
 }
 
+void cloud_device_pause(struct cloud *cloud, uint32_t device, bool paused)
+{
+	session_pause(cloud->sessions[device], paused);
+}
+
 void cloud_report(struct cloud *cloud, struct report *report)
 {
 	struct session *session = cloud->sessions[report->device];
@@ -297,14 +302,14 @@ size_t cloud_pending(const struct cloud *cloud)
 void cloud_status(const struct cloud *cloud, struct buffer *json)
 {
 	uint64_t totals[COUNTERS] = { 0 };
-	uint32_t states[SESSION_WAITING + 1] = { 0 };
+	uint32_t states[SESSION_STATES] = { 0 };
 	for (uint32_t i = 0; i < cloud->count; i++) {
 		states[cloud->sessions[i]->state]++;
 		for (int c = 0; c < COUNTERS; c++)
 			totals[c] += cloud->sessions[i]->counters[c];
 	}
 	buffer_printf(json, "{\"devices\":%u", cloud->count);
-	for (int s = 0; s <= SESSION_WAITING; s++)
+	for (int s = 0; s < SESSION_STATES; s++)
 		buffer_printf(json, ",\"%s\":%u", session_state_name(s), states[s]);
 	buffer_printf(json, ",\"clock\":\"%s\"",
 		cloud->plane.calendar.set ? "set" : "waiting for it to be set");

@@ -20,6 +20,8 @@ enum session_state {
 	SESSION_AUTHENTICATING,
 	SESSION_ONLINE,
 	SESSION_WAITING, /* backing off */
+	SESSION_OFFLINE, /* its device is down: it says nothing, and EnOS shows it offline */
+	SESSION_STATES,
 };
 const char *session_state_name(enum session_state state);
 
@@ -52,6 +54,12 @@ void cloud_start(struct cloud *cloud);
 
 /* The secret in the configuration of the device was replaced: authenticate anew with it. */
 void cloud_secret_changed(struct cloud *cloud, uint32_t device);
+
+/*
+ * The device is down, or well again: its session says what it still has to say, if that is possible,
+ * and then nothing until it is well; then it authenticates anew.  What is queued meanwhile is kept.
+ */
+void cloud_device_pause(struct cloud *cloud, uint32_t device, bool paused);
 
 /* Queues a report; takes a reference of its own. */
 void cloud_report(struct cloud *cloud, struct report *report);

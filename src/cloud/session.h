@@ -77,6 +77,9 @@ enum input {
 	INPUT_WORK, /* something waits in the queue */
 	INPUT_DUE, /* the time set came, and there is a token */
 	INPUT_EXPIRED, /* the same, without a token that can be used */
+	INPUT_PAUSE, /* the device is down */
+	INPUT_QUIET, /* it is, and there is nothing left to say */
+	INPUT_RESUME, /* it is well again */
 	INPUTS,
 };
 
@@ -94,6 +97,7 @@ struct session {
 		aside; /* a message that waits until a poll has shown whether the token is good */
 	bool login; /* the last request was the login, not the message */
 	bool in_flight, answered, connected;
+	bool paused; /* the device is down: offline as soon as there is nothing left to say */
 	bool suspect; /* a poll was just accepted, and the message got 4.01 before it */
 	bool part_refused; /* of the report that is sent in several messages */
 	uint32_t address_number;
@@ -137,6 +141,8 @@ void session_destroy(struct session *session);
 void session_start(struct session *session, int64_t at_us);
 /* The device's secret changed: a new login with it follows at once. */
 void session_rekey(struct session *session);
+/* See cloud_device_pause(). */
+void session_pause(struct session *session, bool paused);
 /* The server's addresses came or changed. */
 void session_addresses_changed(struct session *session);
 /* Something was put into the queue. */

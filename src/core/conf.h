@@ -31,10 +31,13 @@ struct conf_scripts {
 	uint32_t instructions; /* budget of one call */
 	uint32_t memory_kb; /* cap of one state */
 	uint32_t wall_ms; /* limit of one call */
+	uint32_t state_save_s; /* between two savings of device.state; 0: at the stop only */
 	enum conf_fixtures fixtures; /* what becomes of a script whose fixtures fail */
 };
 
 enum conf_dialect { DIALECT_SIGNED, DIALECT_PIGGYBACK };
+/* What EnOS sees of a device that is down. */
+enum conf_offline { CONF_OFFLINE_SHOW, CONF_OFFLINE_KEEP };
 enum conf_cipher { CIPHER_AES_128_CBC, CIPHER_AES_128_ECB };
 
 struct conf_enos {
@@ -57,6 +60,8 @@ struct conf_enos {
 	uint32_t command_repeat_s; /* window in which the same command with an id is a repeat */
 	uint32_t command_repeat_raw_s; /* the same for pass-through commands; 0 */
 	bool commands_without_disk; /* run also while their record cannot be written */
+	enum conf_offline offline; /* of devices that do not say it */
+	uint32_t offline_after_s; /* the same: how long a device is down before its session ends */
 };
 
 /* What becomes of reports of an earlier boot whose clock was never set. */
@@ -160,6 +165,8 @@ struct conf_device {
 	enum conf_answer merge; /* auto: as the bus has it */
 	uint32_t merge_hole; /* CONF_AS_BUS: as the bus has it */
 	struct buffer address; /* value, a map: the keys that the plugin declared for a device */
+	enum conf_offline offline; /* its own or the gateway's */
+	uint32_t offline_after_s;
 	struct buffer parameters; /* value, a map */
 	struct place *parameter_places; /* one for each of parameters; NULL: none are known */
 	/* value, a list of maps: polls that add to the script's or, by their name, change them */
