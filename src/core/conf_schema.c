@@ -2,7 +2,7 @@
 #include "core/conf_schema.h"
 
 #include "core/conf.h"
-#include "core/conf_schema_rows.h"
+#include "core/conf_fields.h"
 
 static const struct field gateway_fields[] = {
 	{ .key = "name",
@@ -68,6 +68,12 @@ static const struct field scripts_fields[] = {
 		.unit = "ms",
 		.fallback = "250",
 		.help = "time that one call of a script may take" },
+	{ .key = "fixtures",
+		CHOICE(struct conf_scripts, fixtures),
+		.choices = "refuse|warn|skip",
+		.fallback = "refuse",
+		.help = "what becomes of a script whose fixtures, in NAME.test beside NAME.lua, fail: it is "
+			"refused, it is used with a warning, or they are not run" },
 	{ .key = NULL },
 };
 
@@ -239,8 +245,24 @@ static const struct field spool_fields[] = {
 		.max = 86400,
 		.unit = "s",
 		.fallback = "60",
-		.help = "points older than that are sent to thing/measurepoint/resume, so that they never "
-			"become the current value; 0: none are" },
+		.help = "points older than that, or than those that the cloud has, are sent to "
+			"thing/measurepoint/resume, so that they never become the current value; 0: none "
+			"are" },
+	{ .key = "clock_wait",
+		NUMBER(struct conf_spool, clock_wait_s),
+		.min = 0,
+		.max = 86400,
+		.unit = "s",
+		.fallback = "0",
+		.help = "time from the start for which points and events wait until the machine's clock is "
+			"synchronised; 0: a clock that is not before the program's build will do" },
+	{ .key = "unset_clock",
+		CHOICE(struct conf_spool, unset_clock),
+		.choices = "drop|send",
+		.fallback = "drop",
+		.help = "points and events that were stored before the machine was started anew, and "
+			"whose clock was never set: \"drop\" them, or \"send\" them with the time that "
+			"they have" },
 	{ .key = NULL },
 };
 
@@ -370,77 +392,6 @@ static const struct field bus_fields[] = {
 	{ .key = NULL },
 };
 
-static const struct field device_fields[] = {
-	{ .key = "name",
-		TEXT(struct conf_device, name),
-		NAME_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "the device's name, a level of its MQTT topics" },
-	{ .key = "bus",
-		TEXT(struct conf_device, bus_name),
-		NAME_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "the name of the bus that it is on" },
-	{ .key = "script",
-		TEXT(struct conf_device, script),
-		.form = FORM_FILE,
-		.min = 1,
-		.max = 200,
-		.otherwise = "none",
-		.help = "the script of its type, looked for in script_dirs; without one, points are run "
-			"by generic.lua, and else what its polls read is reported raw" },
-	{ .key = "merge",
-		.kind = FIELD_ANSWER,
-		AT(struct conf_device, merge),
-		.fallback = "auto",
-		.help = "whether its reads are merged; auto: as the bus has it" },
-	{ .key = "merge_hole",
-		NUMBER(struct conf_device, merge_hole),
-		.min = 0,
-		.max = 2000,
-		.unit = "registers or bits",
-		.otherwise = "the bus's",
-		.help = "most that lies between two of its reads and is read along" },
-	{ .key = "parameters",
-		.kind = FIELD_GROUP,
-		.otherwise = "empty",
-		.help = "what the script shall know of this device; any keys" },
-	{ .key = "polls",
-		.kind = FIELD_GROUPS,
-		.otherwise = "the script's",
-		.help = "polls that add to the script's, or change those of the same name" },
-	{ .key = "points",
-		.kind = FIELD_GROUPS,
-		.otherwise = "none",
-		.help = "what to read of it and what can be written, where no script is to be written" },
-	{ .key = "product_key",
-		TEXT(struct conf_device, product_key),
-		KEY_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "its product in EnOS" },
-	{ .key = "device_key",
-		TEXT(struct conf_device, device_key),
-		KEY_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "its key in EnOS, unique in its product" },
-	{ .key = "secret_file",
-		TEXT(struct conf_device, secret_file),
-		.form = FORM_ANY,
-		.min = 1,
-		.max = 4000,
-		.otherwise = "device_secret",
-		.help = "a file with its secret in EnOS; a relative path begins beside the main file" },
-	{ .key = "device_secret",
-		.kind = FIELD_SECRET,
-		AT(struct conf_device, secret),
-		.form = FORM_TOKEN,
-		.min = 1,
-		.max = 256,
-		.otherwise = "secret_file",
-		.help = "the secret itself, in place of secret_file; for trials" },
-	{ .key = NULL },
-};
-
 static const struct field file_fields[] = {
 	{ .key = "gateway", .kind = FIELD_GROUP, .help = "the gateway itself, required" },
 	{ .key = "scripts", .kind = FIELD_GROUP, .help = "limits of scripts" },
@@ -467,7 +418,6 @@ const struct section enos_section = { "enos", enos_fields, "dialect", NULL };
 const struct section spool_section = { "spool", spool_fields, NULL, NULL };
 const struct section mqtt_section = { "mqtt", mqtt_fields, NULL, NULL };
 const struct section bus_section = { "bus", bus_fields, NULL, &link_section };
-const struct section device_section = { "device", device_fields, NULL, NULL };
 const struct section file_section = { "file", file_fields, NULL, NULL };
 
 const struct section *const conf_sections[] = { &file_section, &gateway_section, &scripts_section,

@@ -3,7 +3,7 @@
 #include "core/conf_schema.h"
 
 #include "core/conf.h"
-#include "core/conf_schema_rows.h"
+#include "core/conf_fields.h"
 
 #define SERIAL (1u << CONF_LINK_SERIAL)
 #define TCP (1u << CONF_LINK_TCP)

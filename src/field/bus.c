@@ -22,6 +22,8 @@
 #define AWAKE_US 60
 /* Up for so long without an answer, the link's back-off begins anew as well. */
 #define STEADY_US (10 * USEC_PER_SEC)
+/* That it has no time for all is said so often at most. */
+#define OVERLOAD_SAY_US (600 * USEC_PER_SEC)
 
 const char *bus_name(const struct bus *bus)
 {
@@ -179,6 +181,7 @@ void bus_link_lost(struct bus *bus, const char *why)
 	}
 	bus->machine = BUS_DOWN;
 	bus->attempts++;
+	bus->lost_us = bus->lost_us ? bus->lost_us : now;
 	bus->wake_us = now + reopen_delay_us(bus);
 	free(bus->why);
 	bus->why = text;
@@ -317,7 +320,10 @@ static bool begin_next(struct bus *bus, int64_t *next_us)
 		maybe_rest(bus);
 		return false;
 	}
-	task_begun(bus, &choice);
+	if (choice.setup)
+		setup_begun(bus, &choice);
+	else
+		task_begun(bus, &choice);
 	transaction_begin_poll(bus, &choice);
 	return true;
 }
@@ -414,6 +420,10 @@ void bus_turn(struct bus *bus)
 	} while (bus->machine != before);
 	tell_link(bus);
 	bus->in_turn = false;
+	if (bus->machine == BUS_DOWN || bus->machine == BUS_OPENING) {
+		int64_t unlink_us = health_link_down(bus);
+		next_us = unlink_us < next_us ? unlink_us : next_us;
+	}
 	if (order_us < next_us && bus->order_count)
 		next_us = order_us;
 	if (next_us == INT64_MAX)
@@ -481,6 +491,7 @@ int bus_create(struct bus **result, struct plane *plane, uint32_t number, struct
 	bus->number = number;
 	bus->state = must_alloc(conf->plugin->state_size);
 	bus->timer.expired = timer_expired;
+	bus->overload = (struct log_limit){ .window_us = OVERLOAD_SAY_US, .burst = 1 };
 	list_init(&bus->devices);
 	list_init(&bus->outstanding);
 	list_init(&bus->orders);
@@ -505,7 +516,7 @@ void bus_destroy(struct bus *bus)
 	if (!bus)
 		return;
 	loop_disarm(bus->plane->loop, &bus->timer);
-	loop_disarm(bus->plane->loop, &bus->trouble_timer);
+	trouble_forget(bus);
 	bus->link->ops->destroy(bus->link);
 	list_for_each (link, &bus->devices)
 		device_destroy(container_of(link, struct device, turn));

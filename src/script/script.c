@@ -221,6 +221,12 @@ size_t script_memory(const struct script *script)
 	return script->program.box->used;
 }
 
+bool script_is_same(const struct script *script, const struct script *other)
+{
+	return script->source_size == other->source_size &&
+		memcmp(script->source, other->source, script->source_size) == 0;
+}
+
 bool script_has(const struct script *script, const char *function)
 {
 	for (int i = 0; i < SCRIPT_FUNCTIONS; i++)

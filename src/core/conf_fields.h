@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a row of the tables of keys is written: where it goes in its struct, and usual lengths. */
-#ifndef EB_CORE_CONF_SCHEMA_ROWS_H
-#define EB_CORE_CONF_SCHEMA_ROWS_H
+/* Short words for the tables of keys: where a key's value goes, and what it may be. */
+#ifndef EB_CORE_CONF_FIELDS_H
+#define EB_CORE_CONF_FIELDS_H
 
-#include <stddef.h>
+#include "core/conf_schema.h"
 
 #define AT(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
 #define TEXT(type, member) .kind = FIELD_TEXT, AT(type, member)
