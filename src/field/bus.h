@@ -21,7 +21,6 @@
 #include "field/plane.h"
 #include "field/trace.h"
 #include "field/trouble.h"
-#include "util/log.h"
 #include "util/loop.h"
 
 #define BUS_IN_FLIGHT_MAX 32
@@ -55,6 +54,7 @@ struct bus {
 	uint8_t told; /* enum bus_told: what the main plane knows of the link */
 	bool tagged; /* answers carry what request they belong to */
 	bool stopping, in_turn;
+	uint8_t lately; /* periods missed, up to those that are said */
 	bool blamed; /* the log was told of a fault of the plugin */
 	uint32_t gap_us; /* silence before a request, all in all */
 	uint32_t char_ns; /* time of a character on the wire; 0 unknown */
@@ -93,9 +93,7 @@ struct bus {
 
 	/* more to do than the line has time for */
 	uint32_t missed; /* periods of polls whose device and link were well */
-	uint32_t lately; /* of them, since lately_us */
-	int64_t lately_us;
-	struct log_limit overload;
+	int64_t lately_us; /* since when lately counts; to come: it was said, and is not again before */
 
 	/* evidence */
 	struct trace trace;

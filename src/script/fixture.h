@@ -49,6 +49,7 @@ struct fixture {
 	char *script; /* path */
 	struct conf_bus bus;
 	struct buffer address;
+	struct place address_place;
 	struct fixture_case *cases;
 	size_t case_count;
 	int64_t time_us; /* most that running them may take; 0: no limit */

@@ -117,7 +117,7 @@ static struct buffer expected_requests(struct talk *talk)
 	struct value_reader reader = value_reader(value.data, value.size);
 	value_next(&reader, &list);
 	if (list.type != VALUE_LIST) {
-		trial_fail(talk->trial, "requests is a list: [{...}]");
+		trial_fail(talk->trial, "requests is no list: write \"[{...}]\"");
 		return readable;
 	}
 	value_put_list(&readable, (uint32_t)list.size);
@@ -222,7 +222,8 @@ static void check_refusal(struct talk *talk, const struct script_error *error)
 	const char *expected = text_of(talk, FIXTURE_REFUSED);
 	const char *what = talk->command ? "is refused" : "finds no polls";
 	if (!expected)
-		trial_fail(talk->trial, "%s: %s", what, error->text);
+		trial_fail(talk->trial, "%s: %s: if that is right, say refused = \"...\"", what,
+			error->text);
 	else if (!strstr(error->text, expected))
 		trial_fail(talk->trial, "%s with \"%s\", expected \"%s\"", what, error->text,
 			expected);
@@ -247,14 +248,17 @@ static bool encode(struct talk *talk)
 			return false;
 		}
 		if (answer == ENCODE_UNKNOWN) {
-			trial_fail(trial, "the script has no encode");
+			trial_fail(trial,
+				"the script has no encode: write one, or leave the command out");
 			return false;
 		}
 		run_round(talk, &list);
 		if (trial->failures || answer == ENCODE_REQUESTS)
 			return !trial->failures;
 		if (talk->round_count == ROUNDS_MAX) {
-			trial_fail(trial, "encode asks for more than %d rounds", ROUNDS_MAX);
+			trial_fail(trial,
+				"encode asks for more than %d rounds: look at more = true",
+				ROUNDS_MAX);
 			return false;
 		}
 	}
@@ -298,7 +302,7 @@ static void check_reply(struct talk *talk)
 		    &error) < 0) {
 		trial_check_error(talk->trial, "reply", &error);
 	} else if (text_of(talk, FIXTURE_ERROR)) {
-		trial_fail(talk->trial, "does not fail, expected \"%s\"",
+		trial_fail(talk->trial, "reply does not fail, expected \"%s\"",
 			text_of(talk, FIXTURE_ERROR));
 	} else if (text_of(talk, FIXTURE_REPLY) &&
 		trial_parse(talk->trial, FIXTURE_REPLY, &expected)) {
@@ -316,7 +320,8 @@ static void check_ended(struct talk *talk)
 		trial_fail(talk->trial, "is not refused, expected \"%s\"", refused);
 	trial_check_frame_count(talk->trial, talk->request_count);
 	if (talk->answers && talk->answers->count > talk->answered)
-		trial_fail(talk->trial, "there are %zu answers to %zu requests",
+		trial_fail(talk->trial,
+			"there are %zu answers to %zu requests: remove what is too much",
 			talk->answers->count, talk->answered);
 }
 

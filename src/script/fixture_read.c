@@ -113,7 +113,8 @@ static void refuse_strangers(const struct reader *reader, const struct fixture_s
 {
 	for (size_t i = 0; i < count; i++) {
 		if (step->texts[strangers[i]])
-			problem_error(reader->problems, step->place, "%s does not go with %s",
+			problem_error(reader->problems, step->place,
+				"%s does not go with %s: remove it, or make a step of its own of it",
 				text_keys[strangers[i]], kind);
 	}
 }
@@ -229,7 +230,8 @@ static void read_steps(
 	if (!of_type(reader, list, NODE_LIST))
 		return;
 	if (!list->count)
-		problem_error(reader->problems, list->place, "steps is empty");
+		problem_error(reader->problems, list->place,
+			"steps is empty: write steps = ( { poll = ...; }, ... ), or leave it out");
 	item->steps = must_array(list->count, sizeof(*item->steps));
 	item->step_count = list->count;
 	for (size_t i = 0; i < list->count; i++)
@@ -392,10 +394,12 @@ static void read_bus(const struct reader *reader, const struct node *root, struc
 	struct fixture *fixture = reader->fixture;
 	const struct node *name = node_find(root, "plugin"), *bus = node_find(root, "bus");
 	struct eb_error error = { .text = "" };
+	const struct node *device = node_find(root, "device");
 	fixture->bus.place = bus ? bus->place : root->place;
+	fixture->address_place = device ? device->place : root->place;
 	fixture->bus.name = must_strdup("fixture");
 	put_group(bus, &fixture->bus.options);
-	put_group(node_find(root, "device"), &fixture->address);
+	put_group(device, &fixture->address);
 	read_line(reader, node_find(root, "link"), &fixture->bus.line);
 	if (!name) {
 		problem_error(reader->problems, root->place,
@@ -407,20 +411,27 @@ static void read_bus(const struct reader *reader, const struct node *root, struc
 		problem_error(reader->problems, name->place, "%s", error.text);
 }
 
-int fixture_read(struct fixture *fixture, const char *path, struct plugins *plugins,
-	struct problems *problems)
+/* Fills the fixture from its source. */
+static int fill(struct fixture *fixture, struct plugins *plugins, struct problems *problems)
 {
 	size_t errors = problems->errors;
-	*fixture = (struct fixture){ .source.file = path };
 	const struct reader reader = { fixture, problems };
-	conf_source_read(&fixture->source, problems);
 	const struct node *root = &fixture->source.root;
-	if (problems->errors != errors || !check_file_keys(&reader, root))
+	if (!check_file_keys(&reader, root))
 		return -EINVAL;
 	find_script(&reader, node_find(root, "script"));
 	read_bus(&reader, root, plugins);
 	read_cases(&reader, node_find(root, "cases"));
 	return problems->errors == errors ? 0 : -EINVAL;
+}
+
+int fixture_read(struct fixture *fixture, const char *path, struct plugins *plugins,
+	struct problems *problems)
+{
+	size_t errors = problems->errors;
+	*fixture = (struct fixture){ .source.file = path };
+	conf_source_read(&fixture->source, problems);
+	return problems->errors == errors ? fill(fixture, plugins, problems) : -EINVAL;
 }
 
 void fixture_finish(struct fixture *fixture)

@@ -47,7 +47,8 @@ bool trial_parse_hex(struct trial *trial, const char *key, const char *text, str
 {
 	if (hex_parse(bytes, text) == 0)
 		return true;
-	trial_fail(trial, "%s is no pairs of hexadecimal digits: %s", key, text);
+	trial_fail(
+		trial, "%s is no pairs of hexadecimal digits, like \"08fd 00fa\": %s", key, text);
 	return false;
 }
 
@@ -111,7 +112,9 @@ void trial_check_frame_count(struct trial *trial, size_t requests)
 {
 	const struct node *frames = trial->step->frames;
 	if (frames && frames->count != requests)
-		trial_fail(trial, "there are %zu requests and %zu frames", requests, frames->count);
+		trial_fail(trial,
+			"there are %zu requests and %zu frames: frames needs one for each",
+			requests, frames->count);
 }
 
 /* Of a frame that nobody asked for: what a poll that listens gets of it, or -ENOENT. */
@@ -375,7 +378,7 @@ static bool run_case(struct trial *trial, const struct fixture_case *item)
 static int run_cases(struct trial *trial, struct problems *problems)
 {
 	struct conf_device device = { .name = (char *)"fixture",
-		.place = trial->fixture->bus.place,
+		.place = trial->fixture->address_place,
 		.address = trial->fixture->address };
 	int failed = 0;
 	if (codec_open(&trial->codec, &trial->fixture->bus, problems) < 0 ||

@@ -317,7 +317,7 @@ static void says_what_is_wrong_with_itself(void **state)
 	check(CASES("{ name = \"a\"; frames = 5; }"), -EINVAL, "frames is an integer");
 	check(CASES("5"), -EINVAL, "an item is an integer: it must be a group { }");
 	check(CASES("{ name = \"a\"; poll = \"live\"; hex = \"0g\"; error = \"x\"; }"), 1,
-		"hex is no pairs of hexadecimal digits: 0g");
+		"hex is no pairs of hexadecimal digits, like \"08fd 00fa\": 0g");
 	check(CASES("{ name = \"a\"; poll = \"live\"; hex = \"00eb 0015\"; expect = \"{\"; }"), 1,
 		"what is expected is no JSON");
 }
