@@ -24,10 +24,13 @@ struct conf_gateway {
 	enum log_level log_level;
 };
 
+enum conf_fixtures { FIXTURES_REFUSE, FIXTURES_WARN, FIXTURES_SKIP };
+
 struct conf_scripts {
 	uint32_t instructions; /* budget of one call */
 	uint32_t memory_kb; /* cap of one state */
 	uint32_t wall_ms; /* limit of one call */
+	enum conf_fixtures fixtures; /* what becomes of a script whose fixtures fail */
 };
 
 enum conf_dialect { DIALECT_SIGNED, DIALECT_PIGGYBACK };

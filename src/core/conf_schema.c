@@ -2,20 +2,7 @@
 #include "core/conf_schema.h"
 
 #include "core/conf.h"
-
-#define AT(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-#define TEXT(type, member) .kind = FIELD_TEXT, AT(type, member)
-#define NUMBER(type, member) .kind = FIELD_NUMBER, AT(type, member), .scale = 1
-/* In seconds in the file, in ms in the struct; or in ms and in µs; the range as in the struct. */
-#define FINER(type, member) .kind = FIELD_NUMBER, AT(type, member), .scale = 1000
-#define SWITCH(type, member) .kind = FIELD_BOOLEAN, AT(type, member)
-#define CHOICE(type, member) .kind = FIELD_CHOICE, AT(type, member)
-
-#define NAME_LENGTH .form = FORM_NAME, .min = 1, .max = 64
-#define PATH_LENGTH .form = FORM_PATH, .min = 1, .max = 4000
-#define HOST_LENGTH .form = FORM_HOST, .min = 1, .max = 253
-#define KEY_LENGTH .form = FORM_KEY, .min = 1, .max = 128
-#define PORT_RANGE .min = 1, .max = 65535
+#include "core/conf_fields.h"
 
 static const struct field gateway_fields[] = {
 	{ .key = "name",
@@ -81,6 +68,12 @@ static const struct field scripts_fields[] = {
 		.unit = "ms",
 		.fallback = "250",
 		.help = "time that one call of a script may take" },
+	{ .key = "fixtures",
+		CHOICE(struct conf_scripts, fixtures),
+		.choices = "refuse|warn|skip",
+		.fallback = "refuse",
+		.help = "what becomes of a script whose fixtures, in NAME.test beside NAME.lua, fail: it is "
+			"refused, it is used with a warning, or they are not run" },
 	{ .key = NULL },
 };
 
@@ -327,140 +320,6 @@ static const struct field mqtt_fields[] = {
 	{ .key = NULL },
 };
 
-#define SERIAL (1u << CONF_LINK_SERIAL)
-#define TCP (1u << CONF_LINK_TCP)
-
-static const struct field link_fields[] = {
-	{ .key = "type",
-		CHOICE(struct conf_link, type),
-		.flags = FIELD_REQUIRED,
-		.choices = "serial|tcp",
-		.help = "what the bus runs on" },
-	{ .key = "path",
-		TEXT(struct conf_link, path),
-		PATH_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.variants = SERIAL,
-		.help = "the port; a name in /dev/serial/by-id or by-path survives replugging" },
-	{ .key = "baud",
-		NUMBER(struct conf_link, baud),
-		.variants = SERIAL,
-		.min = 50,
-		.max = 4000000,
-		.unit = "bits per second",
-		.fallback = "9600",
-		.help = "any rate that the port can do" },
-	{ .key = "parity",
-		CHOICE(struct conf_link, parity),
-		.variants = SERIAL,
-		.choices = "none|even|odd",
-		.fallback = "none",
-		.help = "the parity bit" },
-	{ .key = "data_bits",
-		NUMBER(struct conf_link, data_bits),
-		.variants = SERIAL,
-		.min = 7,
-		.max = 8,
-		.fallback = "8",
-		.help = "data bits of a character" },
-	{ .key = "stop_bits",
-		NUMBER(struct conf_link, stop_bits),
-		.variants = SERIAL,
-		.min = 1,
-		.max = 2,
-		.fallback = "1",
-		.help = "stop bits of a character, with and without parity" },
-	{ .key = "rs485",
-		SWITCH(struct conf_link, rs485),
-		.variants = SERIAL,
-		.fallback = "false",
-		.help = "the kernel's driver switches the transmitter (TIOCSRS485)" },
-	{ .key = "rs485_rts",
-		CHOICE(struct conf_link, rs485_rts),
-		.variants = SERIAL,
-		.choices = "high|low",
-		.fallback = "high",
-		.help = "the level of RTS that switches the transmitter on, with rs485 = true" },
-	{ .key = "rs485_before_ms",
-		NUMBER(struct conf_link, rs485_before_ms),
-		.variants = SERIAL,
-		.min = 0,
-		.max = 100,
-		.unit = "ms",
-		.fallback = "0",
-		.help = "from switching it on to the first bit, with rs485 = true; 0: as the driver is set" },
-	{ .key = "rs485_after_ms",
-		NUMBER(struct conf_link, rs485_after_ms),
-		.variants = SERIAL,
-		.min = 0,
-		.max = 100,
-		.unit = "ms",
-		.fallback = "0",
-		.help = "from the last bit to switching it off, with rs485 = true; 0: as the driver is set" },
-	{ .key = "paced",
-		.kind = FIELD_ANSWER,
-		AT(struct conf_link, paced),
-		.variants = SERIAL,
-		.fallback = "auto",
-		.help = "a real UART: an answer sooner than the wire can carry it is refused; "
-			"auto: not for ttyACM and pseudo-terminals" },
-	{ .key = "echo",
-		.kind = FIELD_ANSWER,
-		AT(struct conf_link, echo),
-		.variants = SERIAL,
-		.fallback = "auto",
-		.help = "the adapter sends our own bytes back: true takes them away, false expects none, "
-			"auto finds out" },
-	{ .key = "host",
-		TEXT(struct conf_link, host),
-		HOST_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.variants = TCP,
-		.help = "the device or the gateway to it: a name or an address" },
-	{ .key = "port",
-		NUMBER(struct conf_link, port),
-		PORT_RANGE,
-		.flags = FIELD_REQUIRED,
-		.variants = TCP,
-		.help = "its TCP port; Modbus uses 502" },
-	{ .key = "connect_timeout_ms",
-		NUMBER(struct conf_link, connect_timeout_ms),
-		.variants = TCP,
-		.min = 10,
-		.max = 600000,
-		.unit = "ms",
-		.fallback = "5000",
-		.help = "wait for the connection" },
-	{ .key = "connect_pause_ms",
-		NUMBER(struct conf_link, connect_pause_ms),
-		.variants = TCP,
-		.min = 0,
-		.max = 60000,
-		.unit = "ms",
-		.fallback = "0",
-		.help = "wait between connecting and the first request" },
-	{ .key = "close_after_poll",
-		SWITCH(struct conf_link, close_after_poll),
-		.variants = TCP,
-		.fallback = "false",
-		.help = "for devices that serve one connection at a time: close it when nothing is due" },
-	{ .key = "reopen_min_ms",
-		NUMBER(struct conf_link, reopen_min_ms),
-		.min = 10,
-		.max = 3600000,
-		.unit = "ms",
-		.fallback = "1000",
-		.help = "first wait before a lost port or connection is opened again; doubles from then on" },
-	{ .key = "reopen_max_ms",
-		NUMBER(struct conf_link, reopen_max_ms),
-		.min = 10,
-		.max = 3600000,
-		.unit = "ms",
-		.fallback = "30000",
-		.help = "the longest such wait" },
-	{ .key = NULL },
-};
-
 static const struct field bus_fields[] = {
 	{ .key = "name",
 		TEXT(struct conf_bus, name),
@@ -533,77 +392,6 @@ static const struct field bus_fields[] = {
 	{ .key = NULL },
 };
 
-static const struct field device_fields[] = {
-	{ .key = "name",
-		TEXT(struct conf_device, name),
-		NAME_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "the device's name, a level of its MQTT topics" },
-	{ .key = "bus",
-		TEXT(struct conf_device, bus_name),
-		NAME_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "the name of the bus that it is on" },
-	{ .key = "script",
-		TEXT(struct conf_device, script),
-		.form = FORM_FILE,
-		.min = 1,
-		.max = 200,
-		.otherwise = "none",
-		.help = "the script of its type, looked for in script_dirs; without one, points are run "
-			"by generic.lua, and else what its polls read is reported raw" },
-	{ .key = "merge",
-		.kind = FIELD_ANSWER,
-		AT(struct conf_device, merge),
-		.fallback = "auto",
-		.help = "whether its reads are merged; auto: as the bus has it" },
-	{ .key = "merge_hole",
-		NUMBER(struct conf_device, merge_hole),
-		.min = 0,
-		.max = 2000,
-		.unit = "registers or bits",
-		.otherwise = "the bus's",
-		.help = "most that lies between two of its reads and is read along" },
-	{ .key = "parameters",
-		.kind = FIELD_GROUP,
-		.otherwise = "empty",
-		.help = "what the script shall know of this device; any keys" },
-	{ .key = "polls",
-		.kind = FIELD_GROUPS,
-		.otherwise = "the script's",
-		.help = "polls that add to the script's, or change those of the same name" },
-	{ .key = "points",
-		.kind = FIELD_GROUPS,
-		.otherwise = "none",
-		.help = "what to read of it and what can be written, where no script is to be written" },
-	{ .key = "product_key",
-		TEXT(struct conf_device, product_key),
-		KEY_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "its product in EnOS" },
-	{ .key = "device_key",
-		TEXT(struct conf_device, device_key),
-		KEY_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.help = "its key in EnOS, unique in its product" },
-	{ .key = "secret_file",
-		TEXT(struct conf_device, secret_file),
-		.form = FORM_ANY,
-		.min = 1,
-		.max = 4000,
-		.otherwise = "device_secret",
-		.help = "a file with its secret in EnOS; a relative path begins beside the main file" },
-	{ .key = "device_secret",
-		.kind = FIELD_SECRET,
-		AT(struct conf_device, secret),
-		.form = FORM_TOKEN,
-		.min = 1,
-		.max = 256,
-		.otherwise = "secret_file",
-		.help = "the secret itself, in place of secret_file; for trials" },
-	{ .key = NULL },
-};
-
 static const struct field file_fields[] = {
 	{ .key = "gateway", .kind = FIELD_GROUP, .help = "the gateway itself, required" },
 	{ .key = "scripts", .kind = FIELD_GROUP, .help = "limits of scripts" },
@@ -629,9 +417,7 @@ const struct section scripts_section = { "scripts", scripts_fields, NULL, NULL }
 const struct section enos_section = { "enos", enos_fields, "dialect", NULL };
 const struct section spool_section = { "spool", spool_fields, NULL, NULL };
 const struct section mqtt_section = { "mqtt", mqtt_fields, NULL, NULL };
-const struct section link_section = { "link", link_fields, "type", NULL };
 const struct section bus_section = { "bus", bus_fields, NULL, &link_section };
-const struct section device_section = { "device", device_fields, NULL, NULL };
 const struct section file_section = { "file", file_fields, NULL, NULL };
 
 const struct section *const conf_sections[] = { &file_section, &gateway_section, &scripts_section,
