@@ -57,6 +57,9 @@ struct conf_enos {
 	uint32_t command_repeat_raw_s; /* the same for pass-through commands; 0 */
 };
 
+/* What becomes of reports of an earlier boot whose clock was never set. */
+enum conf_unset_clock { UNSET_CLOCK_DROP, UNSET_CLOCK_SEND };
+
 struct conf_spool {
 	bool enabled;
 	uint32_t commit_interval_ms; /* all that waits is on disk within it; 0: before it is sent */
@@ -64,6 +67,8 @@ struct conf_spool {
 	uint32_t max_age_s; /* 0: no limit */
 	uint32_t backfill_rate; /* reports read back a second, over all devices */
 	uint32_t late_after_s; /* age from which points are sent as late; 0: none are */
+	uint32_t clock_wait_s; /* time from the start for which the clock must be synchronised */
+	enum conf_unset_clock unset_clock;
 };
 
 struct conf_mqtt {

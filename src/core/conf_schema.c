@@ -245,8 +245,24 @@ static const struct field spool_fields[] = {
 		.max = 86400,
 		.unit = "s",
 		.fallback = "60",
-		.help = "points older than that are sent to thing/measurepoint/resume, so that they never "
-			"become the current value; 0: none are" },
+		.help = "points older than that, or than those that the cloud has, are sent to "
+			"thing/measurepoint/resume, so that they never become the current value; 0: none "
+			"are" },
+	{ .key = "clock_wait",
+		NUMBER(struct conf_spool, clock_wait_s),
+		.min = 0,
+		.max = 86400,
+		.unit = "s",
+		.fallback = "0",
+		.help = "time from the start for which points and events wait until the machine's clock is "
+			"synchronised; 0: a clock that is not before the program's build will do" },
+	{ .key = "unset_clock",
+		CHOICE(struct conf_spool, unset_clock),
+		.choices = "drop|send",
+		.fallback = "drop",
+		.help = "points and events that were stored before the machine was started anew, and "
+			"whose clock was never set: \"drop\" them, or \"send\" them with the time that "
+			"they have" },
 	{ .key = NULL },
 };
 

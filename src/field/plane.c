@@ -43,7 +43,7 @@ struct stamp plane_stamp(struct plane *plane, int64_t mono_us)
 	}
 	return (struct stamp){
 		.wall_ms = clock_wall_ms(clock) - (now - mono_us) / USEC_PER_MSEC,
-		.mono_us = mono_us,
+		.mono_us = clock_boot_us(clock) - (now - mono_us),
 		.synced = plane->synced,
 	};
 }

@@ -40,6 +40,8 @@ static const struct poll *poll_of(const struct device *device, uint32_t part)
 const struct request *choice_request(const struct choice *choice)
 {
 	const struct device *device = choice->device;
+	if (choice->setup)
+		return device->plan->setup[choice->first];
 	if (choice->count == device->merge.parts[choice->first].count)
 		return merge_request(&device->merge, choice->first);
 	return poll_of(device, choice->first)->request;
@@ -185,6 +187,14 @@ static void consider(
 			choice->device = device;
 		return;
 	}
+	struct choice setup;
+	if (device->setup.count && setup_choose(device, now, &setup, next_us)) {
+		if (!choices[RANK_REGULAR].device)
+			choices[RANK_REGULAR] = setup;
+		return;
+	}
+	if (setup_waits(&device->setup))
+		return;
 	bool ready = device->due_us <= now && device->quiet_us <= now, found = false;
 	for (int rank = 0; ready && rank < RANKS; rank++) {
 		int64_t run = choices[rank].device ? -1 : pick(device, now, (enum rank)rank);

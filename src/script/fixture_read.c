@@ -93,6 +93,7 @@ static bool take_list(
 {
 	const struct node **to = strcmp(node->key, "frames") == 0 ? &step->frames
 		: strcmp(node->key, "answers") == 0               ? &step->answers
+		: strcmp(node->key, "discover") == 0              ? &step->discover
 								  : NULL;
 	if (!to)
 		return false;
@@ -158,7 +159,23 @@ static void check_polls(const struct reader *reader, const struct fixture_step *
 	refuse_strangers(reader, step, "polls", strangers, sizeof(strangers) / sizeof(*strangers));
 	if (!step->texts[FIXTURE_POLLS] && !step->texts[FIXTURE_ERROR] && !step->frames)
 		problem_error(reader->problems, step->place,
-			"nothing to try: a case has poll, command, down_raw, polls, or steps with these");
+			"nothing to try: a case has poll, command, down_raw, polls, discover, or steps "
+			"with these");
+}
+
+static void check_discovery(const struct reader *reader, const struct fixture_step *step)
+{
+	static const enum fixture_text strangers[] = { FIXTURE_HEX, FIXTURE_FRAME, FIXTURE_EXPECT,
+		FIXTURE_TOPIC, FIXTURE_REPLY };
+	refuse_strangers(
+		reader, step, "discover", strangers, sizeof(strangers) / sizeof(*strangers));
+	if (step->answers)
+		problem_error(reader->problems, step->place,
+			"answers does not go with discover, which is the list of them");
+	if (!step->texts[FIXTURE_POLLS] && !step->texts[FIXTURE_REQUESTS] &&
+		!step->texts[FIXTURE_REFUSED] && !step->texts[FIXTURE_ERROR] && !step->frames)
+		problem_error(reader->problems, step->place,
+			"discover needs polls, requests, frames, refused or error: what comes of it");
 }
 
 static void check_step(const struct reader *reader, const struct fixture_step *step)
@@ -167,6 +184,11 @@ static void check_step(const struct reader *reader, const struct fixture_step *s
 	if (step->texts[FIXTURE_POLL] && command)
 		problem_error(reader->problems, step->place,
 			"poll and command are two steps: write steps = ( { ... }, { ... } )");
+	else if (step->discover && (step->texts[FIXTURE_POLL] || command))
+		problem_error(reader->problems, step->place,
+			"discover is a step of its own: write steps = ( { ... }, { ... } )");
+	else if (step->discover)
+		check_discovery(reader, step);
 	else if (step->texts[FIXTURE_POLL])
 		check_reading(reader, step);
 	else if (command)
@@ -181,8 +203,8 @@ static void refuse_key(const struct reader *reader, const struct node *node, con
 	for (int i = 0; i < FIXTURE_TEXTS; i++)
 		buffer_printf(&known, "%s, ", text_keys[i]);
 	problem_error(reader->problems, node->place,
-		"%s does not know \"%s\": known are %sframes, answers%s", where, node->key,
-		buffer_text(&known),
+		"%s does not know \"%s\": known are %sframes, answers, discover%s", where,
+		node->key, buffer_text(&known),
 		strcmp(where, "a case") ? "" : ", name, source, parameters, points, steps");
 }
 

@@ -154,6 +154,11 @@ static bool unwrap(struct trial *trial, const struct eb_request *request,
 	if (!listens)
 		plugin->encode(trial->codec.state, &sent, next);
 	plugin->receive(trial->codec.state, &input, &verdict);
+	/* The first frame that nobody asked for may have begun before: plugins pass over it. */
+	if (listens && verdict.kind == EB_NOISE) {
+		verdict = (struct eb_verdict){ 0 };
+		plugin->receive(trial->codec.state, &input, &verdict);
+	}
 	if (verdict.kind == EB_MORE && verdict.gap_us) {
 		input.silent_us = verdict.gap_us;
 		verdict = (struct eb_verdict){ 0 };
@@ -175,15 +180,12 @@ static bool unwrap(struct trial *trial, const struct eb_request *request,
 
 /* ---- polls ---------------------------------------------------------------------------------- */
 
-/* The script's polls as the plugin accepts them. */
-static void make_plan(struct trial *trial)
+void trial_plan(struct trial *trial, const struct buffer *list)
 {
-	OWNED_BUFFER list = BUFFER_EMPTY;
 	struct value header;
-	if (script_polls(trial->device, &list, &trial->polls_error) < 0)
-		return;
-	struct value_reader reader = value_reader(list.data, list.size);
+	struct value_reader reader = value_reader(list->data, list->size);
 	value_next(&reader, &header);
+	plan_release(trial->plan);
 	trial->plan = plan_create(0, &trial->address, header.size);
 	for (size_t i = 0; i < header.size; i++) {
 		const uint8_t *from = reader.at;
@@ -196,6 +198,14 @@ static void make_plan(struct trial *trial)
 			return;
 		}
 	}
+}
+
+/* The script's polls as the plugin accepts them. */
+static void make_plan(struct trial *trial)
+{
+	OWNED_BUFFER list = BUFFER_EMPTY;
+	if (script_polls(trial->device, &list, &trial->polls_error) == 0)
+		trial_plan(trial, &list);
 }
 
 static void check_polls(struct trial *trial)
@@ -334,6 +344,8 @@ static void run_step(struct trial *trial)
 		check_reading(trial);
 	else if (command)
 		trial_command(trial);
+	else if (trial->step->discover)
+		trial_discover(trial);
 	else
 		check_polls(trial);
 }

@@ -155,6 +155,25 @@ static void test_line_that_is_never_silent(void **state)
 	rig_destroy(rig);
 }
 
+static void test_further_silence_between_units(void **state)
+{
+	for (uint32_t devices = 1; devices <= 3; devices++) {
+		struct rig *rig = rig_create(&(struct rig_setup){
+			.devices = devices, .baud = 9600, .paced = true, .echo = ANSWER_NO });
+		int64_t gap_us = rig->bus->gap_us;
+		rig->conf.buses[0].unit_gap_us = 30000;
+		rig_poll_all(rig, &(struct rig_poll){ .count = 2 });
+		rig_run(rig, 10 * USEC_PER_SEC);
+		assert_int_equal(0, rig->wrong);
+		if (devices == 1)
+			assert_in_range(rig->least_gap_us, gap_us, gap_us + 1000);
+		else
+			assert_in_range(rig->least_gap_us, gap_us + 30000, gap_us + 31000);
+		assert_true(rig->device_readings[devices - 1] > 50);
+		rig_destroy(rig);
+	}
+}
+
 static void test_gap_after_bytes_nobody_asked_for(void **state)
 {
 	struct rig *rig = rig_create(&one_unit);
@@ -383,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_unit_is_left_alone_after_a_timeout),
 		cmocka_unit_test(test_line_that_is_never_silent),
 		cmocka_unit_test(test_gap_after_bytes_nobody_asked_for),
+		cmocka_unit_test(test_further_silence_between_units),
 		cmocka_unit_test(test_long_answer_on_a_slow_line),
 		cmocka_unit_test(test_listening),
 		cmocka_unit_test(test_tcp_several_in_flight),

@@ -13,10 +13,11 @@
 struct mischief {
 	uint64_t random;
 	uint32_t percent; /* of the answers are bad */
+	int64_t very_late_us; /* that one comes after its time-out */
 	int64_t latest_us; /* that a late answer comes after its request */
 	int64_t repeat_us; /* at the latest that a frame comes again after its first time */
 	bool refuses; /* some reads, with exception 2, so that what is merged is taken apart */
-	uint32_t done[9];
+	uint32_t done[16];
 };
 
 static uint32_t draw(struct mischief *mischief, uint32_t below)
@@ -25,7 +26,22 @@ static uint32_t draw(struct mischief *mischief, uint32_t below)
 	return (uint32_t)((mischief->random >> 33) % below);
 }
 
-enum trick { LATE, FOREIGN, CUT, REPEATED, CORRUPTED, DRIPPED, SILENT, GARBAGE, REFUSED };
+enum trick {
+	LATE,
+	VERY_LATE, /* beyond the time-out, up to what is reckoned with */
+	FOREIGN,
+	CUT,
+	REPEATED,
+	CORRUPTED,
+	DRIPPED,
+	TORN, /* with a pause in the middle, longer than a frame may have */
+	BURST, /* frames of others and of the device, at once */
+	RENUMBERED, /* TCP: the answer to another request */
+	REFUSED,
+	SILENT,
+	GARBAGE,
+	TRICKS
+};
 
 static void say_slowly(
 	struct rig *rig, int64_t at_us, const uint8_t *frame, size_t size, int64_t us)
@@ -47,15 +63,23 @@ static void play(struct rig *rig, const struct heard_request *request)
 		return;
 	}
 	struct heard_request other = *request;
-	enum trick trick = (enum trick)draw(mischief, GARBAGE + 1 + mischief->refuses);
+	enum trick trick = (enum trick)draw(mischief, TRICKS);
 	/* TCP keeps the bytes and their order: frames there are late, repeated, not ours, or malformed. */
-	if (tcp && (trick == CUT || trick == GARBAGE))
+	if (tcp && (trick == CUT || trick == TORN || trick == GARBAGE))
 		trick = LATE;
+	/* A number is what there is to tell answers by: on a line there is none. */
+	if (!tcp && trick == RENUMBERED)
+		trick = REFUSED;
 	mischief->done[trick]++;
 	switch (trick) {
 	case LATE:
 		at_us = request->end_us + TIMEOUT_US / 2 +
 			draw(mischief, (uint32_t)mischief->latest_us - TIMEOUT_US / 2);
+		rig_say(rig, at_us, frame, size);
+		break;
+	case VERY_LATE:
+		at_us = request->end_us + TIMEOUT_US +
+			draw(mischief, (uint32_t)mischief->very_late_us);
 		rig_say(rig, at_us, frame, size);
 		break;
 	case FOREIGN:
@@ -89,10 +113,33 @@ static void play(struct rig *rig, const struct heard_request *request)
 		}
 		say_slowly(rig, at_us, frame, size, draw(mischief, 40000));
 		break;
-	case SILENT:
+	case TORN:
+		at = 1 + draw(mischief, (uint32_t)size - 1);
+		rig_say(rig, at_us, frame, at);
+		at_us = (rig->line_end_us > at_us ? rig->line_end_us : at_us) +
+			draw(mischief, 30000);
+		rig_say(rig, at_us, frame + at, size - at);
+		break;
+	case BURST:
+		for (int i = 0; i < 4; i++) {
+			uint8_t others[300];
+			other.unit = (uint8_t)(rig->setup.devices + 1 + draw(mischief, 20));
+			rig_say(rig, at_us, others, rig_answer(&other, tcp, others));
+			at_us = rig->line_end_us > at_us ? rig->line_end_us : at_us;
+		}
+		rig_say(rig, at_us, frame, size);
+		break;
+	case RENUMBERED:
+		/* One that is not under way, or the answer would be that one's. */
+		frame[0] ^= 0x40;
+		rig_say(rig, at_us, frame, size);
 		break;
 	case REFUSED:
-		rig_say(rig, at_us, frame, rig_refusal(request, tcp, 2, frame));
+		size = rig_refusal(request, tcp, mischief->refuses ? 2 : 4, frame);
+		rig_say(rig, at_us, frame, size);
+		break;
+	case SILENT:
+	case TRICKS:
 		break;
 	case GARBAGE:
 		for (size_t i = 0; i < sizeof(frame); i++)
@@ -140,17 +187,17 @@ static void run(const struct rig_setup *setup, struct mischief *mischief, uint32
 		rig->bus->stats.errors[EB_SHORT], rig->bus->early);
 	assert_int_equal(0, rig->wrong);
 	assert_true(rig->readings > wanted / 4);
-	for (int trick = LATE; trick <= GARBAGE; trick++)
-		assert_true(mischief->done[trick] > 0 || !setup->baud);
-	assert_true(mischief->done[REFUSED] > 0 || !mischief->refuses);
+	for (int trick = LATE; trick < TRICKS; trick++)
+		assert_true(mischief->done[trick] > 0 || !setup->baud || trick == RENUMBERED);
 	rig_destroy(rig);
 }
 
 static void test_uart_with_many_units(void **state)
 {
-	struct mischief mischief = {
-		.percent = 20, .latest_us = 2 * TIMEOUT_US, .repeat_us = 10000
-	};
+	struct mischief mischief = { .percent = 20,
+		.latest_us = 2 * TIMEOUT_US,
+		.very_late_us = 7 * TIMEOUT_US / 2,
+		.repeat_us = 10000 };
 	run(&(struct rig_setup){ .devices = 10,
 		    .baud = 9600,
 		    .paced = true,
@@ -162,9 +209,10 @@ static void test_uart_with_many_units(void **state)
 
 static void test_uart_with_one_unit(void **state)
 {
-	struct mischief mischief = {
-		.percent = 10, .latest_us = 2 * TIMEOUT_US, .repeat_us = 4000
-	};
+	struct mischief mischief = { .percent = 10,
+		.latest_us = 2 * TIMEOUT_US,
+		.very_late_us = 7 * TIMEOUT_US / 2,
+		.repeat_us = 4000 };
 	run(&(struct rig_setup){ .devices = 1,
 		    .baud = 19200,
 		    .paced = true,
@@ -176,9 +224,10 @@ static void test_uart_with_one_unit(void **state)
 
 static void test_line_without_pace(void **state)
 {
-	struct mischief mischief = {
-		.percent = 10, .latest_us = 2 * TIMEOUT_US, .repeat_us = 3000
-	};
+	struct mischief mischief = { .percent = 10,
+		.latest_us = 2 * TIMEOUT_US,
+		.very_late_us = 7 * TIMEOUT_US / 2,
+		.repeat_us = 3000 };
 	run(&(struct rig_setup){ .devices = 3,
 		    .baud = 9600,
 		    .echo = ANSWER_AUTO,
@@ -189,9 +238,10 @@ static void test_line_without_pace(void **state)
 
 static void test_tcp_with_numbers(void **state)
 {
-	struct mischief mischief = {
-		.percent = 10, .latest_us = 20 * TIMEOUT_US, .repeat_us = 20 * TIMEOUT_US
-	};
+	struct mischief mischief = { .percent = 10,
+		.latest_us = 20 * TIMEOUT_US,
+		.very_late_us = 50 * TIMEOUT_US,
+		.repeat_us = 20 * TIMEOUT_US };
 	run(&(struct rig_setup){ .devices = 6, .in_flight = 4, .timeout_ms = 200, .retries = 1 },
 		&mischief, 5);
 }
@@ -199,9 +249,11 @@ static void test_tcp_with_numbers(void **state)
 /* Each poll has its own part of what was read together, whatever of it is refused and asked anew. */
 static void test_merged_on_a_uart(void **state)
 {
-	struct mischief mischief = {
-		.percent = 15, .latest_us = 2 * TIMEOUT_US, .repeat_us = 4000, .refuses = true
-	};
+	struct mischief mischief = { .percent = 15,
+		.latest_us = 2 * TIMEOUT_US,
+		.very_late_us = 7 * TIMEOUT_US / 2,
+		.repeat_us = 4000,
+		.refuses = true };
 	run(&(struct rig_setup){ .devices = 5,
 		    .baud = 19200,
 		    .paced = true,
@@ -217,6 +269,7 @@ static void test_merged_over_tcp(void **state)
 {
 	struct mischief mischief = { .percent = 15,
 		.latest_us = 20 * TIMEOUT_US,
+		.very_late_us = 50 * TIMEOUT_US,
 		.repeat_us = 20 * TIMEOUT_US,
 		.refuses = true };
 	run(&(struct rig_setup){ .devices = 4,
