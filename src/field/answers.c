@@ -147,9 +147,14 @@ static void print_poll(const struct poll *poll, const struct task *task, struct 
 	json_put_real(text, (double)poll->period_us / USEC_PER_SEC);
 	buffer_printf(text,
 		",\"requests\":%" PRIu32 ",\"answers\":%" PRIu32 ",\"failures\":%" PRIu32
-		",\"failing\":%s,\"missed\":%" PRIu32 ",\"late_max_us\":%" PRIu32 ",\"last_good\":",
+		",\"failing\":%s,\"missed\":%" PRIu32 ",\"late_p95_us\":%" PRIu32
+		",\"late_max_us\":%" PRIu32 ",",
 		task->requests, task->answers, task->failures, task->failed ? "true" : "false",
-		task->missed, task->late_max_us);
+		task->missed, task->late_p95_us, task->late_max_us);
+	errors_print(task->errors, text);
+	buffer_put_byte(text, ',');
+	round_print(&task->round, task->answers, text);
+	buffer_put_text(text, ",\"last_good\":");
 	if (task->good_ms)
 		buffer_printf(text, "%" PRId64 "}", task->good_ms);
 	else

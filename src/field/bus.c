@@ -22,8 +22,6 @@
 #define AWAKE_US 60
 /* Up for so long without an answer, the link's back-off begins anew as well. */
 #define STEADY_US (10 * USEC_PER_SEC)
-/* That it has no time for all is said so often at most. */
-#define OVERLOAD_SAY_US (600 * USEC_PER_SEC)
 
 const char *bus_name(const struct bus *bus)
 {
@@ -90,9 +88,10 @@ static void link_opened(void *owner)
 {
 	struct bus *bus = owner;
 	int64_t now = bus_now(bus);
-	if (bus->why)
+	bool said = (bus->why || bus->told != TOLD_UP) && plane_may_log(bus->plane);
+	if (said && bus->why)
 		log_info("%s: link is up again, after %u attempts", bus_name(bus), bus->attempts);
-	else if (bus->told != TOLD_UP)
+	else if (said)
 		log_info("%s: link is up", bus_name(bus));
 	free(TAKE(bus->why));
 	bus->attempts = 0;
@@ -185,7 +184,7 @@ void bus_link_lost(struct bus *bus, const char *why)
 	bus->wake_us = now + reopen_delay_us(bus);
 	free(bus->why);
 	bus->why = text;
-	if (changed)
+	if (changed && plane_may_log(bus->plane))
 		log_warning("%s: link is down: %s; it is opened again every %u to %u ms",
 			bus_name(bus), text, bus->conf->link.reopen_min_ms,
 			bus->conf->link.reopen_max_ms);
@@ -491,7 +490,6 @@ int bus_create(struct bus **result, struct plane *plane, uint32_t number, struct
 	bus->number = number;
 	bus->state = must_alloc(conf->plugin->state_size);
 	bus->timer.expired = timer_expired;
-	bus->overload = (struct log_limit){ .window_us = OVERLOAD_SAY_US, .burst = 1 };
 	list_init(&bus->devices);
 	list_init(&bus->outstanding);
 	list_init(&bus->orders);

@@ -20,7 +20,6 @@
 #include "field/link.h"
 #include "field/plane.h"
 #include "field/trace.h"
-#include "util/log.h"
 #include "util/loop.h"
 
 #define BUS_IN_FLIGHT_MAX 32
@@ -54,6 +53,7 @@ struct bus {
 	uint8_t told; /* enum bus_told: what the main plane knows of the link */
 	bool tagged; /* answers carry what request they belong to */
 	bool stopping, in_turn;
+	uint8_t lately; /* periods missed, up to those that are said */
 	bool blamed; /* the log was told of a fault of the plugin */
 	uint32_t gap_us; /* silence before a request, all in all */
 	uint32_t char_ns; /* time of a character on the wire; 0 unknown */
@@ -69,6 +69,8 @@ struct bus {
 	int64_t late_until_us; /* what timed out may be answered until then */
 	struct buffer pending; /* received and not yet consumed */
 	const struct device *spoke_to; /* last; NULL: nobody yet */
+	int64_t flood_since_us; /* the second that flood_bytes are of */
+	uint32_t flood_bytes; /* of noise */
 	uint32_t silence_us; /* that the plugin wants to hear of; 0 none */
 
 	/* what is under way */
@@ -92,9 +94,7 @@ struct bus {
 
 	/* more to do than the line has time for */
 	uint32_t missed; /* periods of polls whose device and link were well */
-	uint32_t lately; /* of them, since lately_us */
-	int64_t lately_us;
-	struct log_limit overload;
+	int64_t lately_us; /* since when lately counts; to come: it was said, and is not again before */
 
 	/* evidence */
 	struct trace trace;

@@ -23,7 +23,9 @@ struct task {
 	int64_t failing_us; /* since when it has had no good answer though it was asked; 0 */
 	uint32_t requests, answers, failures;
 	uint32_t missed; /* periods that passed without it */
-	uint32_t late_max_us; /* longest that it began after it was due */
+	uint32_t begun, late_max_us, late_p95_us; /* how long it began after it was due */
+	uint32_t errors[EB_ERROR_CLASSES];
+	struct round round;
 	uint8_t tries; /* failed ones of the one that is being tried again */
 	uint8_t failed; /* in a row, tries counted as one, exceptions too */
 	bool running;

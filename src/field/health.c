@@ -74,8 +74,10 @@ static void come_back(struct device *device)
 {
 	struct bus *bus = device->bus;
 	int64_t now = bus_now(bus);
-	log_info("%s: device %s answers again after %.1f s", bus_name(bus), device_name(device),
-		(double)(now - device->condition.since_us) / USEC_PER_SEC);
+	if (plane_may_log(bus->plane))
+		log_info("%s: device %s answers again after %.1f s", bus_name(bus),
+			device_name(device),
+			(double)(now - device->condition.since_us) / USEC_PER_SEC);
 	bus->down_count--;
 	bus->eager = bus->down_count;
 	bus->probe_us = now;
@@ -125,11 +127,13 @@ static void go_down(struct device *device)
 	bus->down_count++;
 	bool on_serial = bus->conf->link.type == CONF_LINK_SERIAL;
 	bool late = bus_now(bus) < bus->late_until_us && bus->stats.errors[EB_LATE];
-	log_warning("%s: device %s is down: %s; it is asked again with growing pauses: check %s",
-		bus_name(bus), device_name(device), error_class_name(condition->error),
-		late                ? "the bus's timeout, answers come late"
-			: on_serial ? "its power, address and wiring, and baud and parity"
-				    : "its power, address and wiring");
+	if (plane_may_log(bus->plane))
+		log_warning(
+			"%s: device %s is down: %s; it is asked again with growing pauses: check %s",
+			bus_name(bus), device_name(device), error_class_name(condition->error),
+			late                ? "the bus's timeout, answers come late"
+				: on_serial ? "its power, address and wiring, and baud and parity"
+					    : "its power, address and wiring");
 }
 
 void health_bad(struct device *device, const struct ending *ending)

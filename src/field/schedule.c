@@ -61,12 +61,25 @@ static bool waits_for_read(const struct device *device, uint32_t first)
 		(poll_of(device, first)->request->wire.flags & EB_WRITE);
 }
 
+/* The place of the run among the plan's polls, which stand as they were declared. */
+static uint32_t declared(const struct device *device, uint32_t first)
+{
+	const struct part *parts = device->merge.parts;
+	uint32_t least = parts[first].poll;
+	for (uint32_t i = 1; i < parts[first].count; i++) {
+		if (parts[first + i].poll < least)
+			least = parts[first + i].poll;
+	}
+	return least;
+}
+
 static bool is_before(const struct device *device, uint32_t a, uint32_t b)
 {
 	bool a_waits = waits_for_read(device, a), b_waits = waits_for_read(device, b);
 	if (a_waits != b_waits)
 		return b_waits;
-	return device_run_due_us(device, a) < device_run_due_us(device, b);
+	int64_t a_us = device_run_due_us(device, a), b_us = device_run_due_us(device, b);
+	return a_us != b_us ? a_us < b_us : declared(device, a) < declared(device, b);
 }
 
 /*

@@ -17,6 +17,8 @@
 /* So many missed periods within that time are said. */
 #define OVERLOAD_MISSED 10
 #define OVERLOAD_SPAN_US (60 * USEC_PER_SEC)
+/* And not again for so long. */
+#define OVERLOAD_SAY_US (600 * USEC_PER_SEC)
 
 /* Each task of what has first and count: a choice or a transaction. */
 #define for_each_task(item, device, what)                                                 \
@@ -59,24 +61,27 @@ static void count_overload(
 {
 	struct bus *bus = device->bus;
 	int64_t now = bus_now(bus);
-	uint64_t held;
 	if (device->condition.state != HEALTH_OK || task->again_us ||
 		task->due_us < device->ready_us || task->due_us < bus->up_us)
 		return;
 	bus->missed += missed;
+	if (now < bus->lately_us)
+		return;
 	if (now - bus->lately_us > OVERLOAD_SPAN_US) {
 		bus->lately_us = now;
 		bus->lately = 0;
 	}
-	bus->lately += missed;
-	if (bus->lately < OVERLOAD_MISSED || !log_limit_pass(&bus->overload, now, &held))
+	missed += bus->lately;
+	bus->lately = (uint8_t)(missed < OVERLOAD_MISSED ? missed : OVERLOAD_MISSED);
+	if (bus->lately < OVERLOAD_MISSED)
 		return;
+	bus->lately_us = now + OVERLOAD_SAY_US;
 	const struct poll *poll = poll_of(device, part);
 	log_warning(
-		"%s: %u periods of polls were missed within %d s, the last of poll %s of device %s, "
-		"every %g s: the bus has no time for all; poll less often, enos-bridged -t says "
-		"what fits",
-		bus_name(bus), bus->lately, (int)(OVERLOAD_SPAN_US / USEC_PER_SEC),
+		"%s: %d periods of polls or more were missed within %d s, the last of poll %s of "
+		"device %s, every %g s: the bus has no time for all; poll less often, "
+		"enos-bridged -t says what fits",
+		bus_name(bus), OVERLOAD_MISSED, (int)(OVERLOAD_SPAN_US / USEC_PER_SEC),
 		poll->request->name ? poll->request->name : "?", device_name(device),
 		(double)poll->period_us / USEC_PER_SEC);
 }
@@ -92,8 +97,12 @@ static void count_lateness(struct device *device, uint32_t part, struct task *ta
 	if (missed)
 		count_overload(device, part, task, missed);
 	/* A retry says nothing of whether the line has time for the poll. */
-	if (late_us > task->late_max_us && !task->again_us)
-		task->late_max_us = late_us < UINT32_MAX ? (uint32_t)late_us : UINT32_MAX;
+	if (task->again_us)
+		return;
+	uint32_t late = late_us < UINT32_MAX ? (uint32_t)late_us : UINT32_MAX;
+	p95_follow(&task->late_p95_us, ++task->begun, late);
+	if (late > task->late_max_us)
+		task->late_max_us = late;
 }
 
 /* The one whose times the others of its run follow: what is new is read at once, and falls in. */
@@ -368,12 +377,25 @@ static void hand_out(
 		merge_answered(&device->merge, transaction->first, bus_now(bus));
 }
 
+/* What the transaction was for one of its polls. */
+static void note(
+	struct task *task, const struct transaction *transaction, const struct ending *ending)
+{
+	bool heard = !(transaction->request->wire.flags & EB_NO_ANSWER);
+	int64_t took_us = transaction->device->bus->received_us - transaction->begun_us;
+	if (ending->error == EB_NONE && heard)
+		round_add(&task->round, task->answers + 1, (uint32_t)took_us);
+	else if (ending->error != EB_NONE && ending->error != EB_LINK)
+		task->errors[ending->error]++;
+}
+
 void task_ended(struct bus *bus, const struct transaction *transaction, const struct ending *ending)
 {
 	struct device *device = transaction->device;
 	for_each_task(task, device, transaction)
 	{
 		task->running = false;
+		note(task, transaction, ending);
 		if (poll_of(device, part)->period_us == 0)
 			task->due_us = bus_now(bus);
 	}

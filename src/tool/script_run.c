@@ -119,8 +119,8 @@ static struct plan *plan_of(const char *poll)
 	return plan;
 }
 
-/* A script without polls gets those of the configuration, whatever they are called. */
-static bool has_poll(const struct wish *wish, struct stage *stage)
+/* Where the script declares its polls, a name that is none of them is a slip of the finger. */
+static bool knows_poll(const struct wish *wish, struct stage *stage)
 {
 	OWNED_BUFFER list = BUFFER_EMPTY, names = BUFFER_EMPTY;
 	struct script_error error;
@@ -129,30 +129,30 @@ static bool has_poll(const struct wish *wish, struct stage *stage)
 		return true;
 	struct value_reader reader = value_reader(list.data, list.size);
 	value_next(&reader, &header);
+	bool known = header.size == 0;
 	for (size_t i = 0; i < header.size; i++) {
 		const uint8_t *from = reader.at;
 		value_skip(&reader);
 		if (!value_find(from, (size_t)(reader.at - from), "name", &name, NULL) ||
 			name.type != VALUE_STRING)
-			continue;
-		if (strcmp(name.text, wish->poll) == 0)
 			return true;
-		buffer_printf(&names, "%s%s", names.size ? ", " : "", name.text);
+		known = known || strcmp(name.text, wish->poll) == 0;
+		buffer_printf(&names, "%s\"%s\"", names.size ? ", " : "", name.text);
 	}
-	if (names.size)
-		fprintf(stderr, "%s has no poll \"%s\": it has %s\n", wish->file, wish->poll,
-			buffer_text(&names));
-	return !names.size;
+	if (!known)
+		fprintf(stderr, "enos-bridge: --poll: %s has no poll \"%s\": there is %s\n",
+			wish->file, wish->poll, buffer_text(&names));
+	return known;
 }
 
 static int run_reading(const struct wish *wish, struct stage *stage)
 {
+	if (!knows_poll(wish, stage))
+		return SCRIPT_USAGE;
 	OWNED_BUFFER bytes = BUFFER_EMPTY, list = BUFFER_EMPTY;
 	if (hex_parse(&bytes, wish->hex) < 0)
 		return complain(
 			"--hex", "pairs of hexadecimal digits are needed, like \"43 66 19 9a\"");
-	if (!has_poll(wish, stage))
-		return SCRIPT_FAILED;
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	const struct stamp stamp = { .wall_ms = now.tv_sec * INT64_C(1000) };

@@ -329,6 +329,21 @@ static void test_link_that_never_came(void **state)
 	rig_destroy(rig);
 }
 
+static void test_many_changes_are_one_event(void **state)
+{
+	struct rig *rig = rig_create(&ten_units);
+	rig_run(rig, 20 * USEC_PER_SEC);
+	uint32_t said = 0;
+	for (int i = 0; i < 250; i++)
+		said += plane_may_log(rig->plane);
+	assert_int_equal(100, said);
+	rig_run(rig, 10 * USEC_PER_SEC);
+	assert_true(plane_may_log(rig->plane));
+	assert_non_null(strstr(
+		buffer_text(&rig->log), "150 more changes of links and devices were not logged"));
+	rig_destroy(rig);
+}
+
 /* ---- probes ----------------------------------------------------------------------------------- */
 
 static void test_pauses_grow_to_a_minute_and_differ(void **state)
@@ -429,6 +444,7 @@ int main(void)
 		cmocka_unit_test(test_link_that_flaps_without_an_answer),
 		cmocka_unit_test(test_dead_behind_a_link_that_came_back),
 		cmocka_unit_test(test_link_that_never_came),
+		cmocka_unit_test(test_many_changes_are_one_event),
 		cmocka_unit_test(test_pauses_grow_to_a_minute_and_differ),
 		cmocka_unit_test(test_fifty_inverters_at_dawn),
 		cmocka_unit_test(test_namesakes_on_two_buses),

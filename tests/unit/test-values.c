@@ -50,19 +50,58 @@ static void say_slowly(
 		rig_say(rig, at_us + (int64_t)i * us, frame + i, 1);
 }
 
-static void play(struct rig *rig, const struct heard_request *request)
+/* A frame that does not come in one piece, or not all of it. */
+static void say_in_pieces(
+	struct rig *rig, enum trick trick, int64_t at_us, const uint8_t *frame, size_t size)
 {
 	struct mischief *mischief = rig->context;
-	uint8_t frame[300];
-	uint32_t at;
+	uint8_t garbage[80];
+	uint32_t at = 1 + draw(mischief, (uint32_t)size - 1);
 	bool tcp = !rig->setup.baud;
-	int64_t at_us = request->end_us + rig->bus->gap_us + draw(mischief, 20000);
-	size_t size = rig_answer(request, tcp, frame);
-	if (draw(mischief, 100) >= mischief->percent) {
-		rig_say(rig, at_us, frame, size);
+	if (trick == CUT) {
+		rig_say(rig, at_us, frame, at);
+	} else if (trick == DRIPPED && !tcp) {
+		say_slowly(rig, at_us, frame, size, draw(mischief, 40000));
+	} else if (trick != GARBAGE) {
+		rig_say(rig, at_us, frame, at);
+		at_us = (rig->line_end_us > at_us ? rig->line_end_us : at_us) +
+			(trick == TORN ? draw(mischief, 30000) : 0);
+		rig_say(rig, at_us, frame + at, size - at);
+	} else {
+		for (size_t i = 0; i < sizeof(garbage); i++)
+			garbage[i] = (uint8_t)draw(mischief, 256);
+		rig_say(rig, at_us, garbage, 1 + draw(mischief, sizeof(garbage)));
+		rig_say(rig, at_us + draw(mischief, TIMEOUT_US), garbage, 1 + draw(mischief, 9));
+	}
+}
+
+/* Frames of others: one in place of the answer, or several and then the answer. */
+static void say_others(struct rig *rig, enum trick trick, int64_t at_us,
+	const struct heard_request *request, bool tcp)
+{
+	struct mischief *mischief = rig->context;
+	struct heard_request other = *request;
+	uint8_t frame[300];
+	if (trick == FOREIGN) {
+		/* Without pace, what another says in the name of the one just asked cannot be told. */
+		other.unit = (uint8_t)(1 + draw(mischief, rig->setup.devices + 2));
+		if (!rig->setup.paced)
+			other.unit += rig->setup.devices;
+		if (other.unit == request->unit)
+			other.unit++;
+		rig_say(rig, at_us, frame, rig_answer(&other, tcp, frame));
 		return;
 	}
-	struct heard_request other = *request;
+	for (int i = 0; i < 4; i++) {
+		other.unit = (uint8_t)(rig->setup.devices + 1 + draw(mischief, 20));
+		rig_say(rig, at_us, frame, rig_answer(&other, tcp, frame));
+		at_us = rig->line_end_us > at_us ? rig->line_end_us : at_us;
+	}
+	rig_say(rig, at_us, frame, rig_answer(request, tcp, frame));
+}
+
+static enum trick choose(struct mischief *mischief, bool tcp)
+{
 	enum trick trick = (enum trick)draw(mischief, TRICKS);
 	/* TCP keeps the bytes and their order: frames there are late, repeated, not ours, or malformed. */
 	if (tcp && (trick == CUT || trick == TORN || trick == GARBAGE))
@@ -71,83 +110,60 @@ static void play(struct rig *rig, const struct heard_request *request)
 	if (!tcp && trick == RENUMBERED)
 		trick = REFUSED;
 	mischief->done[trick]++;
+	return trick;
+}
+
+static void play(struct rig *rig, const struct heard_request *request)
+{
+	struct mischief *mischief = rig->context;
+	uint8_t frame[300];
+	bool tcp = !rig->setup.baud, good;
+	int64_t at_us = request->end_us + rig->bus->gap_us + draw(mischief, 20000);
+	size_t size = rig_answer(request, tcp, frame);
+	good = draw(mischief, 100) >= mischief->percent;
+	enum trick trick = good ? TRICKS : choose(mischief, tcp);
 	switch (trick) {
 	case LATE:
 		at_us = request->end_us + TIMEOUT_US / 2 +
 			draw(mischief, (uint32_t)mischief->latest_us - TIMEOUT_US / 2);
-		rig_say(rig, at_us, frame, size);
 		break;
 	case VERY_LATE:
 		at_us = request->end_us + TIMEOUT_US +
 			draw(mischief, (uint32_t)mischief->very_late_us);
-		rig_say(rig, at_us, frame, size);
 		break;
 	case FOREIGN:
-		/* Without pace, what another says in the name of the one just asked cannot be told. */
-		other.unit = (uint8_t)(1 + draw(mischief, rig->setup.devices + 2));
-		if (!rig->setup.paced)
-			other.unit += rig->setup.devices;
-		if (other.unit == request->unit)
-			other.unit++;
-		rig_say(rig, at_us, frame, rig_answer(&other, tcp, frame));
-		break;
-	case CUT:
-		rig_say(rig, at_us, frame, 1 + draw(mischief, (uint32_t)size - 1));
-		break;
+	case BURST:
+		say_others(rig, trick, at_us, request, tcp);
+		return;
 	case REPEATED:
 		rig_say(rig, at_us, frame, size);
 		at_us = rig->line_end_us > at_us ? rig->line_end_us : at_us;
-		rig_say(rig, at_us + draw(mischief, (uint32_t)mischief->repeat_us), frame, size);
+		at_us += draw(mischief, (uint32_t)mischief->repeat_us);
 		break;
 	case CORRUPTED:
 		/* TCP has no check of its own: only what the frame must be can be wrong there. */
-		at = tcp ? 2 + draw(mischief, 7) : draw(mischief, (uint32_t)size);
-		frame[at] ^= (uint8_t)(1 + draw(mischief, 255));
-		rig_say(rig, at_us, frame, size);
+		frame[tcp ? 2 + draw(mischief, 7) : draw(mischief, (uint32_t)size)] ^= (uint8_t)(1 +
+			draw(mischief, 255));
 		break;
+	case CUT:
 	case DRIPPED:
-		if (tcp) {
-			rig_say(rig, at_us, frame, 5);
-			rig_say(rig, at_us, frame + 5, size - 5);
-			break;
-		}
-		say_slowly(rig, at_us, frame, size, draw(mischief, 40000));
-		break;
 	case TORN:
-		at = 1 + draw(mischief, (uint32_t)size - 1);
-		rig_say(rig, at_us, frame, at);
-		at_us = (rig->line_end_us > at_us ? rig->line_end_us : at_us) +
-			draw(mischief, 30000);
-		rig_say(rig, at_us, frame + at, size - at);
-		break;
-	case BURST:
-		for (int i = 0; i < 4; i++) {
-			uint8_t others[300];
-			other.unit = (uint8_t)(rig->setup.devices + 1 + draw(mischief, 20));
-			rig_say(rig, at_us, others, rig_answer(&other, tcp, others));
-			at_us = rig->line_end_us > at_us ? rig->line_end_us : at_us;
-		}
-		rig_say(rig, at_us, frame, size);
-		break;
+	case GARBAGE:
+		say_in_pieces(rig, trick, at_us, frame, size);
+		return;
 	case RENUMBERED:
 		/* One that is not under way, or the answer would be that one's. */
 		frame[0] ^= 0x40;
-		rig_say(rig, at_us, frame, size);
 		break;
 	case REFUSED:
 		size = rig_refusal(request, tcp, mischief->refuses ? 2 : 4, frame);
-		rig_say(rig, at_us, frame, size);
 		break;
 	case SILENT:
+		return;
 	case TRICKS:
 		break;
-	case GARBAGE:
-		for (size_t i = 0; i < sizeof(frame); i++)
-			frame[i] = (uint8_t)draw(mischief, 256);
-		rig_say(rig, at_us, frame, 1 + draw(mischief, 80));
-		rig_say(rig, at_us + draw(mischief, TIMEOUT_US), frame, 1 + draw(mischief, 9));
-		break;
 	}
+	rig_say(rig, at_us, frame, size);
 }
 
 static uint32_t transactions(void)
