@@ -10,7 +10,5 @@
  * GET for a command.  To be called once for each response, before the session moves on.
  */
 void delivery_read(struct session *session, const struct cloud_response *response);
-/* Keeps the reply for repeats of its command. */
-void delivery_answered(struct session *session, const struct reply *reply);
 
 #endif

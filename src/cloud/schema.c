@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cloud/boots.h"
+#include "cloud/record.h"
 #include "util/buffer.h"
 
 /* What brings a file of version n to version n + 1. */
@@ -16,6 +17,7 @@ static const char *const upgrades[] = {
 	"CREATE TABLE counts(device INTEGER PRIMARY KEY, first INTEGER NOT NULL,"
 	" points INTEGER NOT NULL, strict INTEGER NOT NULL, bytes INTEGER NOT NULL)",
 	"ALTER TABLE reports ADD COLUMN boot INTEGER NOT NULL DEFAULT 0;" BOOTS_TABLE,
+	RECORD_TABLE,
 };
 #define VERSION ((int)(sizeof(upgrades) / sizeof(*upgrades)))
 
@@ -44,12 +46,15 @@ static int upgrade(struct database *database)
 	return result ? result : database_run(database, "COMMIT");
 }
 
-/* All that the file says of its tables, and the pages where they begin. */
+/*
+ * All that the file says of its tables, and the pages where the first ones begin: later ones begin where an
+ * upgrade found room.
+ */
 static int describe(struct database *database, struct buffer *text)
 {
 	struct statement row;
-	int result = statement_make(
-		&row, database, "SELECT rootpage, name, sql FROM sqlite_schema ORDER BY rowid");
+	int result = statement_make(&row, database,
+		"SELECT iif(rowid <= 3, rootpage, 0), name, sql FROM sqlite_schema ORDER BY rowid");
 	if (result == 0) {
 		while ((result = statement_step(&row)) > 0) {
 			const char *name = statement_text(&row, 1), *sql = statement_text(&row, 2);

@@ -10,9 +10,9 @@
 #include "cloud/cloud.h"
 #include "cloud/crypto.h"
 #include "cloud/endpoint.h"
+#include "cloud/ledger.h"
 #include "cloud/payload.h"
 #include "cloud/queue.h"
-#include "cloud/repeat.h"
 #include "cloud/server.h"
 #include "cloud/spool.h"
 
@@ -26,6 +26,7 @@ struct plane {
 	struct endpoint_source endpoints;
 	struct crypto *crypto;
 	struct spool *spool; /* NULL: none */
+	struct ledger *ledger; /* of commands; NULL: none */
 	struct calendar calendar;
 	int64_t late_after_ms; /* age from which points are late; 0: none are */
 	struct payload payload; /* of the message that is being sent */
@@ -55,7 +56,6 @@ enum counter {
 	COUNT_LATE, /* responses after the deadline */
 	COUNT_BAD_JSON,
 	COUNT_COMMANDS,
-	COUNT_REPEATED_COMMANDS,
 	COUNT_BAD_COMMANDS,
 	COUNT_FOREIGN_COMMANDS, /* for another device, or no topic */
 	COUNTERS,
@@ -77,6 +77,9 @@ enum input {
 	INPUT_WORK, /* something waits in the queue */
 	INPUT_DUE, /* the time set came, and there is a token */
 	INPUT_EXPIRED, /* the same, without a token that can be used */
+	INPUT_PAUSE, /* the device is down */
+	INPUT_QUIET, /* it is, and there is nothing left to say */
+	INPUT_RESUME, /* it is well again */
 	INPUTS,
 };
 
@@ -94,6 +97,7 @@ struct session {
 		aside; /* a message that waits until a poll has shown whether the token is good */
 	bool login; /* the last request was the login, not the message */
 	bool in_flight, answered, connected;
+	bool paused; /* the device is down: offline as soon as there is nothing left to say */
 	bool suspect; /* a poll was just accepted, and the message got 4.01 before it */
 	bool part_refused; /* of the report that is sent in several messages */
 	uint32_t address_number;
@@ -115,7 +119,6 @@ struct session {
 	bool fetched; /* the last message fetched a command: now a report's turn */
 	char *waiting_command; /* topic to fetch; NULL: none */
 	uint32_t fruitless; /* fetches in a row that brought no command */
-	struct repeats repeats;
 
 	struct timer timer; /* due no later than due_us */
 	int64_t due_us; /* 0: nothing */
@@ -138,6 +141,8 @@ void session_destroy(struct session *session);
 void session_start(struct session *session, int64_t at_us);
 /* The device's secret changed: a new login with it follows at once. */
 void session_rekey(struct session *session);
+/* See cloud_device_pause(). */
+void session_pause(struct session *session, bool paused);
 /* The server's addresses came or changed. */
 void session_addresses_changed(struct session *session);
 /* Something was put into the queue. */
