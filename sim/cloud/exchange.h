@@ -58,6 +58,8 @@ void exchanges_destroy(struct exchanges *exchanges);
 const struct address *exchanges_address(const struct exchanges *exchanges);
 const struct exchange_counts *exchanges_counts(const struct exchanges *exchanges);
 size_t exchanges_peers(const struct exchanges *exchanges);
+/* DTLS from now on; see datagrams_secure() and its neighbours. */
+struct datagrams *exchanges_secure(struct exchanges *exchanges, struct tunnels *tunnels);
 /* Forgets every message and client, as a server that starts anew. */
 void exchanges_forget(struct exchanges *exchanges);
 /* A network outside loses datagrams: a request while another one waits is no violation. */

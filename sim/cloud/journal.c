@@ -169,6 +169,7 @@ void journal_print_stats(const struct journal *journal, struct buffer *json)
 		const char *name;
 		uint64_t count;
 	} rows[] = {
+		{ "activations", stats->activations },
 		{ "authentications", stats->authentications },
 		{ "signatures", stats->signatures },
 		{ "messages", stats->messages },

@@ -54,6 +54,8 @@ static inline bool bytes_are(struct bytes bytes, const char *text)
 		(bytes.size == 0 || memcmp(bytes.data, text, bytes.size) == 0);
 }
 
+struct identity;
+
 /* A message as received; what it points to is the datagram's. */
 struct packet {
 	enum packet_type type;
@@ -68,6 +70,7 @@ struct packet {
 	unsigned
 		unknown_critical; /* number of the first one that nobody here understands; 0: none */
 	struct bytes payload;
+	struct identity *identity; /* of the client, by DTLS; NULL: not known */
 };
 
 /*

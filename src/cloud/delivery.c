@@ -145,7 +145,7 @@ void delivery_read(struct session *session, const struct cloud_response *respons
 	if (was_fetch(session, &topic)) {
 		if (good && response->size)
 			deliver(session, topic, response->payload, response->size,
-				response->partial);
+				response->block2.more || response->block2.number);
 		/* Answered, it waits no longer, unless an option says so again. */
 		if (session->purpose == PURPOSE_FETCH && (good || response->code == CODE(4, 4))) {
 			free(session->waiting_command);

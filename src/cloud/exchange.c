@@ -5,20 +5,25 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cloud/activation.h"
 #include "util/alloc.h"
 #include "util/log.h"
 
 #define DOWN_RAW "thing/model/down_raw"
+/* "{pk},{dk},{secureMode},{lifetime}" (enos-protocol, 6); keys have at most 128 bytes. */
+#define IDENTITY_ROOM 300
+#define MODE_DEVICE_SECRET 2
+#define MODE_PRODUCT_SECRET 3
 
 /* A token is refused this often in a row before the message is suspected instead. */
 #define SUSPECT_MESSAGE_AFTER 4
 
-static int connect_endpoint(struct session *session)
+static int connect_endpoint(struct session *session, const struct endpoint_secret *secret)
 {
 	const union address *address = server_address(session->server, session->address_number);
 	if (!address)
 		return -EHOSTUNREACH;
-	int result = session->endpoint->class->connect(session->endpoint, address);
+	int result = session->endpoint->class->connect(session->endpoint, address, secret);
 	if (result == 0) {
 		session->address = *address;
 		session->connected = true;
@@ -30,7 +35,7 @@ static int connect_endpoint(struct session *session)
 static int transmit(struct session *session, struct cloud_request *request)
 {
 	if (!session->connected) {
-		int result = connect_endpoint(session);
+		int result = session_secure(session) ? -ENOTCONN : connect_endpoint(session, NULL);
 		if (result < 0)
 			return result;
 	}
@@ -70,6 +75,47 @@ int exchange_login(struct session *session)
 	return transmit(session, &request);
 }
 
+int exchange_handshake(struct session *session)
+{
+	const struct conf_device *device = session->device;
+	uint8_t key[CRYPTO_KEY_SIZE];
+	char identity[IDENTITY_ROOM];
+	bool own = device->secret || (session->secret && !session->secret_doubted);
+	session->activating = !own;
+	snprintf(identity, sizeof(identity), "%s,%s,%d,%u", device->product_key, device->device_key,
+		own ? MODE_DEVICE_SECRET : MODE_PRODUCT_SECRET, session->enos->lifetime_s);
+	if (own)
+		memcpy(key, session->key, sizeof(key));
+	else
+		crypto_key(key, device->product_secret);
+	const struct endpoint_secret secret = { identity, key, sizeof(key) };
+	int result = connect_endpoint(session, &secret);
+	explicit_bzero(key, sizeof(key));
+	if (result < 0)
+		return result;
+	session->login = true;
+	session->sent_token = 0;
+	session->sent_us = loop_now(session->plane->loop);
+	session->in_flight = true;
+	session->answered = false;
+	session->counters[COUNT_HANDSHAKES]++;
+	return 0;
+}
+
+int exchange_activate(struct session *session)
+{
+	struct buffer *path = &session->plane->path;
+	buffer_clear(path);
+	buffer_printf(path, "topic/ext/session/%s/%s/thing/activate/info",
+		session->device->product_key, session->device->device_key);
+	struct cloud_request request = {
+		.method = REQUEST_GET,
+		.path = buffer_text(path),
+		.content_format = CONTENT_NONE,
+	};
+	return transmit(session, &request);
+}
+
 /* Sends a message on a topic of the device's, signed where the dialect wants it. */
 static int transmit_message(
 	struct session *session, struct cloud_request *request, const char *topic, const char *tail)
@@ -86,7 +132,7 @@ static int transmit_message(
 	buffer_put_text(&plane->path, topic);
 	buffer_put_text(&plane->path, tail);
 	request->path = buffer_text(&plane->path);
-	if (enos->dialect == DIALECT_SIGNED) {
+	if (enos->dialect == DIALECT_SIGNED && !session_secure(session)) {
 		enum crypto_cipher cipher = enos->signature_cipher == CIPHER_AES_128_ECB
 			? CRYPTO_AES_128_ECB
 			: CRYPTO_AES_128_CBC;
@@ -218,6 +264,44 @@ int exchange_send(struct session *session)
 	return -ENOMSG;
 }
 
+/* The answer to exchange_activate(). */
+static enum input read_activation(
+	struct session *session, const struct cloud_response *response, char *reason, size_t room)
+{
+	const struct conf_device *device = session->device;
+	int class = response->code >> 5, detail = response->code & 31;
+	session->secret_doubted = false;
+	if (class != 2) {
+		snprintf(reason, room,
+			"activation refused with %d.%02d: check that the device is registered, and "
+			"dynamic activation is on in its product",
+			class, detail);
+		return class == 4 ? INPUT_SHUT_OUT : INPUT_LOST;
+	}
+	char *secret = activation_read(&session->plane->scratch, response->payload, response->size,
+		device->product_key, device->device_key);
+	if (!secret) {
+		session->counters[COUNT_BAD_JSON]++;
+		snprintf(reason, room, "activation answered without a secret for the device");
+		return INPUT_LOST;
+	}
+	session_activate(session, secret);
+	session->counters[COUNT_ACTIVATIONS]++;
+	int result = activation_store(
+		session->plane->state_dir, device->product_key, device->device_key, secret);
+	explicit_bzero(secret, strlen(secret));
+	free(secret);
+	if (result < 0)
+		log_error(
+			"cloud: %s: activated, but its secret cannot be kept in %s/" ACTIVATION_FOLDER
+			": %s: it asks again after the next start",
+			device->name, session->plane->state_dir, strerror(-result));
+	else
+		log_info("cloud: %s: activated, its secret is kept in %s/" ACTIVATION_FOLDER,
+			device->name, session->plane->state_dir);
+	return INPUT_ACTIVATED;
+}
+
 static enum input read_login(
 	struct session *session, const struct cloud_response *response, char *reason, size_t room)
 {
@@ -274,6 +358,7 @@ static enum input read_unauthorised(struct session *session, char *reason, size_
 	session->counters[COUNT_UNAUTHORISED]++;
 	free(session->token);
 	session->token = NULL;
+	session->secured = false;
 	if (session->suspect) {
 		session->counters[COUNT_REFUSED]++;
 		exchange_refused(session, "4.01 to this message alone, under a token that is good");
@@ -286,8 +371,10 @@ static enum input read_unauthorised(struct session *session, char *reason, size_
 	if (!session->locked_out++)
 		return INPUT_UNAUTHORISED;
 	snprintf(reason, room,
-		"4.01 although the login was accepted: check enos.dialect and the signature's "
-		"settings");
+		session_secure(session)
+			? "4.01 although the handshake was accepted: check the device in EnOS"
+			: "4.01 although the login was accepted: check enos.dialect and the "
+			  "signature's settings");
 	return INPUT_SHUT_OUT;
 }
 
@@ -310,6 +397,8 @@ enum input exchange_read(
 	struct session *session, const struct cloud_response *response, char *reason, size_t room)
 {
 	*reason = 0;
+	if (session->login && session_secure(session))
+		return read_activation(session, response, reason, room);
 	if (session->login)
 		return read_login(session, response, reason, room);
 	if (response->code == CODE(4, 1))

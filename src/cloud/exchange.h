@@ -7,6 +7,13 @@
 
 /* Sends the login.  0 or -errno. */
 int exchange_login(struct session *session);
+/*
+ * Begins the handshake that takes the place of a login with DTLS: with the device's secret, or with
+ * its product's to ask for that.  0 or -errno.
+ */
+int exchange_handshake(struct session *session);
+/* After the latter: asks.  0 or -errno. */
+int exchange_activate(struct session *session);
 /* Chooses what goes next.  False: nothing waits. */
 bool exchange_choose(struct session *session);
 /*

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cloud/activation.h"
 #include "cloud/delivery.h"
 #include "cloud/exchange.h"
 #include "util/alloc.h"
@@ -15,6 +16,14 @@
 #define DOUBT_AFTER 2
 /* Sessions that have nothing to say ask for commands in slots of this length. */
 #define SLOT_US USEC_PER_SEC
+
+static void wipe(char **secret)
+{
+	if (*secret)
+		explicit_bzero(*secret, strlen(*secret));
+	free(*secret);
+	*secret = NULL;
+}
 
 struct transition {
 	void (*act)(struct session *session, const char *reason); /* after the state was entered */
@@ -43,6 +52,7 @@ static const struct transition transitions[][INPUTS] = {
 		[INPUT_EXPIRED] = { login, SESSION_AUTHENTICATING },
 	},
 	[SESSION_AUTHENTICATING] = {
+		[INPUT_ACTIVATED] = { login, SESSION_AUTHENTICATING },
 		[INPUT_TOKEN] = { proceed, SESSION_ONLINE },
 		[INPUT_SHUT_OUT] = { back_off, SESSION_WAITING },
 		[INPUT_LOST] = { back_off, SESSION_WAITING },
@@ -124,8 +134,9 @@ void session_step(struct session *session, enum input input, const char *reason)
 bool session_authorised(const struct session *session)
 {
 	int64_t lifetime_us = session->enos->lifetime_s * USEC_PER_SEC;
-	return session->token && session->sequence < SEQUENCE_MAX &&
-		loop_now(session->plane->loop) - session->contact_us < lifetime_us;
+	bool good = session_secure(session) ? session->secured
+					    : session->token && session->sequence < SEQUENCE_MAX;
+	return good && loop_now(session->plane->loop) - session->contact_us < lifetime_us;
 }
 
 /*
@@ -184,9 +195,13 @@ static void login(struct session *session, const char *reason)
 	(void)reason;
 	free(session->token);
 	session->token = NULL;
-	int result = exchange_login(session);
+	session->secured = false;
+	bool secure = session_secure(session);
+	int result = secure ? exchange_handshake(session) : exchange_login(session);
 	if (result < 0)
 		session_step(session, INPUT_LOST, strerror(-result));
+	else if (secure)
+		session->due_us = 0; /* the endpoint tells how the handshake ends */
 	else
 		wait_for_answer(session);
 }
@@ -254,9 +269,17 @@ static void back_off(struct session *session, const char *reason)
 	wake_at(session, loop_now(session->plane->loop) + wait_ms * USEC_PER_MSEC);
 }
 
+/* The association is gone, or a peer that was started again knows nothing of it. */
+static void unsecure(struct session *session)
+{
+	if (session_secure(session))
+		session->secured = session->connected = false;
+}
+
 /* Nobody answered: perhaps the name means another address now, or ours has changed. */
 static void doubt_address(struct session *session)
 {
+	unsecure(session);
 	if (++session->silences < DOUBT_AFTER)
 		return;
 	server_suspect(session->server);
@@ -315,22 +338,64 @@ static bool on_response(void *context, const struct cloud_response *response)
 	return true;
 }
 
-static void on_failed(void *context, enum endpoint_failure failure, uint64_t token)
+static const char *failure_reason(enum endpoint_failure failure)
 {
 	static const char *const reasons[] = {
 		[ENDPOINT_SILENT] = "no answer to the last retransmission",
 		[ENDPOINT_RESET] = "the cloud reset the message",
+		[ENDPOINT_UNREACHABLE] = "the cloud cannot be reached",
 		[ENDPOINT_BROKEN] = "the message could not be sent",
 		[ENDPOINT_SPOOFED] = "acknowledged with a wrong token",
+		[ENDPOINT_CLOSED] = "the cloud ended the DTLS session",
+		[ENDPOINT_MUTE] = "no answer to the DTLS handshake: check host, port and that the "
+				  "server speaks DTLS",
+		[ENDPOINT_KEY_DOUBTED] = "the DTLS handshake went silent once the secret was used: "
+					 "check the secret",
+		[ENDPOINT_KEY_REFUSED] = "the DTLS handshake was refused: check the secret",
+		[ENDPOINT_IDENTITY_REFUSED] = "the DTLS handshake was refused: the cloud does not "
+					      "know the device: check product_key and device_key",
+		[ENDPOINT_CIPHER_REFUSED] = "the DTLS handshake was refused: no cipher suite in "
+					    "common, or an unknown device",
+		[ENDPOINT_HANDSHAKE_FAILED] = "the DTLS handshake failed",
 	};
+	return reasons[failure];
+}
+
+/* Whether the peer, as far as it goes, says no to the secret or to the device. */
+static bool refuses(enum endpoint_failure failure)
+{
+	return failure == ENDPOINT_KEY_DOUBTED || failure == ENDPOINT_KEY_REFUSED ||
+		failure == ENDPOINT_IDENTITY_REFUSED;
+}
+
+static void fail_handshake(struct session *session, enum endpoint_failure failure)
+{
+	session->in_flight = false;
+	session->counters[COUNT_HANDSHAKE_FAILURES]++;
+	/* In turns: one of the two may be out of date, and either may be right. */
+	session->secret_doubted = refuses(failure) && session->secret && !session->activating;
+	if (failure == ENDPOINT_MUTE)
+		doubt_address(session);
+	session_step(
+		session, refuses(failure) ? INPUT_SHUT_OUT : INPUT_LOST, failure_reason(failure));
+}
+
+static void on_failed(void *context, enum endpoint_failure failure, uint64_t token)
+{
 	struct session *session = context;
 	if (failure == ENDPOINT_UNREACHABLE) {
 		/* Anyone can send such an error, and the next retransmission may be answered. */
 		session->counters[COUNT_UNREACHABLE]++;
 		return;
 	}
+	if (failure >= ENDPOINT_CLOSED)
+		unsecure(session);
 	if (!session->in_flight || token != session->sent_token)
 		return;
+	if (failure > ENDPOINT_CLOSED) {
+		fail_handshake(session, failure);
+		return;
+	}
 	session->in_flight = false;
 	if (failure == ENDPOINT_RESET)
 		session->counters[COUNT_RESETS]++;
@@ -338,12 +403,34 @@ static void on_failed(void *context, enum endpoint_failure failure, uint64_t tok
 		session->counters[COUNT_TIMEOUTS]++;
 	if (failure != ENDPOINT_SPOOFED)
 		doubt_address(session);
-	session_step(session, INPUT_LOST, reasons[failure]);
+	session_step(session, INPUT_LOST, failure_reason(failure));
+}
+
+static void on_connected(void *context)
+{
+	struct session *session = context;
+	session->in_flight = false;
+	session->silences = 0;
+	if (session->state != SESSION_AUTHENTICATING)
+		return;
+	if (session->activating) {
+		int result = exchange_activate(session);
+		if (result < 0)
+			session_step(session, INPUT_LOST, strerror(-result));
+		else
+			wait_for_answer(session);
+		return;
+	}
+	session->secured = true;
+	session->contact_us = loop_now(session->plane->loop);
+	queue_set_online(&session->queue, true);
+	session_step(session, INPUT_TOKEN, "");
 }
 
 const struct endpoint_listener session_endpoint_listener = {
 	.response = on_response,
 	.failed = on_failed,
+	.connected = on_connected,
 };
 
 void session_work(struct session *session)
@@ -356,10 +443,27 @@ void session_start(struct session *session, int64_t at_us)
 	wake_at(session, at_us);
 }
 
+/* Of the device's own secret, where that is known. */
+static void set_key(struct session *session)
+{
+	const char *secret = session->secret ? session->secret : session->device->secret;
+	if (secret)
+		crypto_key(session->key, secret);
+}
+
+void session_activate(struct session *session, const char *secret)
+{
+	wipe(&session->secret);
+	session->secret = must_strdup(secret);
+	session->secret_doubted = false;
+	set_key(session);
+}
+
 void session_rekey(struct session *session)
 {
-	crypto_key(session->key, session->device->secret);
+	set_key(session);
 	free(TAKE(session->token));
+	session->secured = false;
 	session->failures = 0;
 	bool begun = session->state != SESSION_IDLE && session->state != SESSION_RESOLVING;
 	if (begun && !session->in_flight)
@@ -369,10 +473,27 @@ void session_rekey(struct session *session)
 void session_addresses_changed(struct session *session)
 {
 	if (!server_has(session->server, &session->address)) {
-		session->connected = false;
+		session->connected = session->secured = false;
 		session->address_number = 0;
 	}
 	session_step(session, INPUT_ADDRESS, "");
+}
+
+static void load_secret(struct session *session)
+{
+	const struct conf_device *device = session->device;
+	if (!device->product_secret)
+		return;
+	int result = activation_load(session->plane->state_dir, device->product_key,
+		device->device_key, &session->secret);
+	if (result == -EBADMSG)
+		log_error("cloud: %s: the secret kept in %s/" ACTIVATION_FOLDER
+			  " is damaged and was set aside: the device asks for it anew",
+			device->name, session->plane->state_dir);
+	else if (result < 0 && result != -ENOENT)
+		log_error("cloud: %s: the secret kept in %s/" ACTIVATION_FOLDER
+			  " cannot be read: %s: the device asks for it anew",
+			device->name, session->plane->state_dir, strerror(-result));
 }
 
 int session_create(struct session **result, const struct session_setup *setup)
@@ -389,10 +510,12 @@ int session_create(struct session **result, const struct session_setup *setup)
 	if (session->plane->spool)
 		spool_attach(session->plane->spool, session->number, &session->queue);
 	repeats_init(&session->repeats);
-	crypto_key(session->key, session->device->secret);
+	load_secret(session);
+	set_key(session);
 	struct endpoint_source *source = &session->plane->endpoints;
 	errno = 0;
-	session->endpoint = source->open(source->context, &session_endpoint_listener, session);
+	session->endpoint = source->open(
+		source->context, session_secure(session), &session_endpoint_listener, session);
 	if (!session->endpoint) {
 		int error = errno ? errno : EIO;
 		session_destroy(session);
@@ -413,6 +536,8 @@ void session_destroy(struct session *session)
 	queue_finish(&session->queue);
 	repeats_finish(&session->repeats);
 	free(session->token);
+	wipe(&session->secret);
+	explicit_bzero(session->key, sizeof(session->key));
 	free(session->waiting_command);
 	free(session->trouble);
 	free(session);
@@ -423,6 +548,9 @@ const char *counter_name(enum counter counter)
 	static const char *const names[] = {
 		[COUNT_REQUESTS] = "requests",
 		[COUNT_LOGINS] = "logins",
+		[COUNT_HANDSHAKES] = "handshakes",
+		[COUNT_HANDSHAKE_FAILURES] = "handshake_failures",
+		[COUNT_ACTIVATIONS] = "activations",
 		[COUNT_POLLS] = "polls",
 		[COUNT_ACKNOWLEDGED] = "acknowledged",
 		[COUNT_REJECTED] = "rejected",
@@ -452,6 +580,14 @@ void session_status(const struct session *session, struct buffer *json)
 {
 	buffer_printf(json, "\"state\":\"%s\",\"reason\":", session_state_name(session->state));
 	json_put_text(json, session->trouble ? session->trouble : "");
+	const struct conf_enos *enos = session->enos;
+	buffer_put_text(json, ",\"server\":");
+	json_put_text(json, enos->host);
+	buffer_printf(json, ",\"port\":%u,\"security\":\"%s\",\"dialect\":\"%s\",\"lifetime\":%u",
+		enos->port, session_secure(session) ? "dtls" : "none",
+		enos->dialect == DIALECT_SIGNED ? "signed" : "piggyback", enos->lifetime_s);
+	if (session->device->product_secret)
+		buffer_printf(json, ",\"activated\":%s", session->secret ? "true" : "false");
 	char address[64] = "";
 	if (session->connected)
 		address_print(&session->address, address, sizeof(address));

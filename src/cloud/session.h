@@ -25,6 +25,7 @@ struct plane {
 	struct cloud_listener listener;
 	struct endpoint_source endpoints;
 	struct crypto *crypto;
+	const char *state_dir; /* where secrets of activated devices are kept; borrowed */
 	struct spool *spool; /* NULL: none */
 	int64_t late_after_ms; /* age from which points are late; 0: none are */
 	struct payload payload; /* of the message that is being sent */
@@ -36,6 +37,9 @@ struct plane {
 enum counter {
 	COUNT_REQUESTS,
 	COUNT_LOGINS,
+	COUNT_HANDSHAKES,
+	COUNT_HANDSHAKE_FAILURES,
+	COUNT_ACTIVATIONS,
 	COUNT_POLLS,
 	COUNT_ACKNOWLEDGED, /* reports */
 	COUNT_REJECTED,
@@ -67,7 +71,8 @@ enum purpose { PURPOSE_NONE, PURPOSE_REPLY, PURPOSE_FETCH, PURPOSE_REPORT, PURPO
 enum input {
 	INPUT_START,
 	INPUT_ADDRESS, /* the server has one */
-	INPUT_TOKEN, /* the login was accepted */
+	INPUT_ACTIVATED, /* the device's secret came */
+	INPUT_TOKEN, /* the login was accepted, or the handshake is over */
 	INPUT_DONE, /* the message was accepted */
 	INPUT_REFUSED, /* it never will be */
 	INPUT_UNAUTHORISED, /* 4.01 to a message */
@@ -93,6 +98,9 @@ struct session {
 		aside; /* a message that waits until a poll has shown whether the token is good */
 	bool login; /* the last request was the login, not the message */
 	bool in_flight, answered, connected;
+	bool secured; /* DTLS: the handshake with the device's own secret is over */
+	bool activating; /* DTLS: with the product's secret, for the device's own */
+	bool secret_doubted; /* the one that it was activated with: asks again next time */
 	bool suspect; /* a poll was just accepted, and the message got 4.01 before it */
 	bool part_refused; /* of the report that is sent in several messages */
 	uint32_t address_number;
@@ -103,7 +111,8 @@ struct session {
 	int64_t sent_us, contact_us; /* the last request; the last that was answered */
 	char *token; /* EnOS's; NULL: none */
 	uint32_t sequence; /* of the last message under it */
-	uint8_t key[CRYPTO_KEY_SIZE];
+	char *secret; /* that the device was activated with; NULL: none */
+	uint8_t key[CRYPTO_KEY_SIZE]; /* of the device's own secret */
 	uint32_t failures, silences, locked_out; /* each in a row */
 
 	struct queue queue;
@@ -134,8 +143,15 @@ int session_create(struct session **session, const struct session_setup *setup);
 void session_destroy(struct session *session);
 /* Begins at that time. */
 void session_start(struct session *session, int64_t at_us);
+/* Whether it speaks DTLS. */
+static inline bool session_secure(const struct session *session)
+{
+	return session->enos->security == SECURITY_DTLS;
+}
 /* The device's secret changed: a new login with it follows at once. */
 void session_rekey(struct session *session);
+/* The cloud has told the device's own secret: takes a copy. */
+void session_activate(struct session *session, const char *secret);
 /* The server's addresses came or changed. */
 void session_addresses_changed(struct session *session);
 /* Something was put into the queue. */

@@ -174,8 +174,10 @@ static void cut_session(struct coap_endpoint *endpoint)
 	list_append(&endpoint->shard->closed, &closed->link);
 }
 
-static int endpoint_connect(struct endpoint *base, const union address *address)
+static int endpoint_connect(
+	struct endpoint *base, const union address *address, const struct endpoint_secret *secret)
 {
+	(void)secret;
 	struct coap_endpoint *endpoint = container_of(base, struct coap_endpoint, base);
 	const struct shards *shards = endpoint->shard->shards;
 	cut_session(endpoint);

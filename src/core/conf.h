@@ -29,13 +29,15 @@ struct conf_scripts {
 	uint32_t wall_ms; /* limit of one call */
 };
 
+enum conf_security { SECURITY_NONE, SECURITY_DTLS };
 enum conf_dialect { DIALECT_SIGNED, DIALECT_PIGGYBACK };
 enum conf_cipher { CIPHER_AES_128_CBC, CIPHER_AES_128_ECB };
 
 struct conf_enos {
 	struct place place;
 	char *host; /* "" where neither enos nor a device is configured */
-	uint16_t port;
+	uint16_t port; /* 0 as long as it is not known whether DTLS is spoken */
+	enum conf_security security;
 	enum conf_dialect dialect;
 	uint32_t lifetime_s; /* 30 to 86400 */
 	uint32_t command_poll_s; /* silence after which commands are asked for */
@@ -123,8 +125,11 @@ struct conf_device {
 	char *script; /* file name as written; NULL: none given */
 	char *script_path; /* where it was found */
 	char *product_key, *device_key;
-	char *secret; /* read from secret_file, or inline */
+	char *secret; /* read from secret_file, or inline; NULL: its product's is used to get it */
 	char *secret_file; /* NULL: inline */
+	char *product_secret, *product_secret_file; /* the same of its product; NULL: none */
+	const struct conf_enos *enos; /* conf's, or its own */
+	struct conf_enos *own_enos; /* NULL: none */
 	struct buffer address; /* value, a map: the keys that the plugin declared for a device */
 	struct buffer parameters; /* value, a map */
 	/* value, a list of maps: polls that add to the script's or, by their name, change them */

@@ -2,20 +2,7 @@
 #include "core/conf_schema.h"
 
 #include "core/conf.h"
-
-#define AT(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-#define TEXT(type, member) .kind = FIELD_TEXT, AT(type, member)
-#define NUMBER(type, member) .kind = FIELD_NUMBER, AT(type, member), .scale = 1
-/* In seconds in the file, in ms in the struct; or in ms and in µs; the range as in the struct. */
-#define FINER(type, member) .kind = FIELD_NUMBER, AT(type, member), .scale = 1000
-#define SWITCH(type, member) .kind = FIELD_BOOLEAN, AT(type, member)
-#define CHOICE(type, member) .kind = FIELD_CHOICE, AT(type, member)
-
-#define NAME_LENGTH .form = FORM_NAME, .min = 1, .max = 64
-#define PATH_LENGTH .form = FORM_PATH, .min = 1, .max = 4000
-#define HOST_LENGTH .form = FORM_HOST, .min = 1, .max = 253
-#define KEY_LENGTH .form = FORM_KEY, .min = 1, .max = 128
-#define PORT_RANGE .min = 1, .max = 65535
+#include "core/conf_table.h"
 
 static const struct field gateway_fields[] = {
 	{ .key = "name",
@@ -89,13 +76,13 @@ static const struct field enos_fields[] = {
 	{ .key = "port",
 		NUMBER(struct conf_enos, port),
 		PORT_RANGE,
-		.fallback = "5683",
+		.otherwise = "5683, with DTLS 5684",
 		.help = "its UDP port" },
 	{ .key = "security",
-		.kind = FIELD_CHOICE,
-		.choices = "none",
+		CHOICE(struct conf_enos, security),
+		.choices = "none|dtls",
 		.fallback = "none",
-		.help = "\"none\" is plain CoAP; this version has no DTLS" },
+		.help = "\"none\" is plain CoAP, \"dtls\" is DTLS 1.2 with the secret as its key" },
 	{ .key = "dialect",
 		CHOICE(struct conf_enos, dialect),
 		.choices = "signed|piggyback",
@@ -511,7 +498,7 @@ static const struct field device_fields[] = {
 		.form = FORM_ANY,
 		.min = 1,
 		.max = 4000,
-		.otherwise = "device_secret",
+		.otherwise = "device_secret, or its product's",
 		.help = "a file with its secret in EnOS; a relative path begins beside the main file" },
 	{ .key = "device_secret",
 		.kind = FIELD_SECRET,
@@ -521,6 +508,26 @@ static const struct field device_fields[] = {
 		.max = 256,
 		.otherwise = "secret_file",
 		.help = "the secret itself, in place of secret_file; for trials" },
+	{ .key = "product_secret_file",
+		TEXT(struct conf_device, product_secret_file),
+		.form = FORM_ANY,
+		.min = 1,
+		.max = 4000,
+		.otherwise = "none",
+		.help = "in place of secret_file, with DTLS: a file with the secret of its product, by which "
+			"it is activated and gets its own" },
+	{ .key = "product_secret",
+		.kind = FIELD_SECRET,
+		AT(struct conf_device, product_secret),
+		.form = FORM_TOKEN,
+		.min = 1,
+		.max = 256,
+		.otherwise = "product_secret_file",
+		.help = "that secret itself; for trials" },
+	{ .key = "enos",
+		.kind = FIELD_GROUP,
+		.otherwise = "the group enos",
+		.help = "what is different in the cloud for this device" },
 	{ .key = NULL },
 };
 
@@ -551,9 +558,9 @@ const struct section spool_section = { "spool", spool_fields, NULL, NULL };
 const struct section mqtt_section = { "mqtt", mqtt_fields, NULL, NULL };
 const struct section link_section = { "link", link_fields, "type", NULL };
 const struct section bus_section = { "bus", bus_fields, NULL, &link_section };
-const struct section device_section = { "device", device_fields, NULL, NULL };
+const struct section device_section = { "device", device_fields, NULL, &device_enos_section };
 const struct section file_section = { "file", file_fields, NULL, NULL };
 
 const struct section *const conf_sections[] = { &file_section, &gateway_section, &scripts_section,
 	&enos_section, &spool_section, &mqtt_section, &bus_section, &link_section, &device_section,
-	NULL };
+	&device_enos_section, NULL };

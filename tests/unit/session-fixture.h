@@ -58,6 +58,9 @@ struct bench {
 	bool in_flight;
 	int send_error, connect_error;
 	union address connected_to;
+	bool secured;
+	char identity[300]; /* of the last handshake */
+	uint8_t key[CRYPTO_KEY_SIZE];
 	/* the fake listener */
 	struct told fates[300];
 	int fate_count;
@@ -72,8 +75,14 @@ struct bench {
 
 static struct bench *bench;
 
-static inline int fake_connect(struct endpoint *endpoint, const union address *address)
+static inline int fake_connect(struct endpoint *endpoint, const union address *address,
+	const struct endpoint_secret *secret)
 {
+	if (secret) {
+		snprintf(bench->identity, sizeof(bench->identity), "%s", secret->identity);
+		assert_int_equal(secret->size, CRYPTO_KEY_SIZE);
+		memcpy(bench->key, secret->key, CRYPTO_KEY_SIZE);
+	}
 	bench->connects++;
 	bench->connected_to = *address;
 	return bench->connect_error;
@@ -115,9 +124,10 @@ static inline void fake_destroy(struct endpoint *endpoint)
 {
 }
 
-static inline struct endpoint *fake_open(
-	void *context, const struct endpoint_listener *listener, void *listener_context)
+static inline struct endpoint *fake_open(void *context, bool secured,
+	const struct endpoint_listener *listener, void *listener_context)
 {
+	bench->secured = secured;
 	static const struct endpoint_class class = {
 		.connect = fake_connect,
 		.send = fake_send,
