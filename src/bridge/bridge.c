@@ -350,13 +350,19 @@ void bridge_destroy(struct bridge *bridge)
 	free(bridge);
 }
 
-void bridge_send_plan(struct bridge *bridge, const struct member *device)
+void bridge_send_plan(struct bridge *bridge, struct member *device)
 {
+	if (device->sent == device->plan)
+		return;
 	struct plan_change *change = plan_change_create(device->plan);
-	if (!mailbox_put(bridge->to_field, &change->mail))
-		log_error("device %s: its polls could not be handed to the field: it has too much "
-			  "to do already; run enos-bridge reload again",
-			device->conf->name);
+	if (mailbox_put(bridge->to_field, &change->mail)) {
+		plan_release(device->sent);
+		device->sent = plan_reference(device->plan);
+		return;
+	}
+	log_error("device %s: its polls could not be handed to the field: it has too much "
+		  "to do already; run enos-bridge reload again",
+		device->conf->name);
 }
 
 int bridge_start(struct bridge *bridge)

@@ -60,7 +60,7 @@ struct fleet *fleet_create(const struct conf *conf, struct problems *problems)
 		if (entry && (!entry->script || faulty[index] >= FAULTY_DEVICES_SHOWN))
 			continue;
 		int result = member_init(
-			&fleet->devices[i], conf, i, entry ? entry->script : NULL, problems);
+			&fleet->devices[i], conf, i, entry ? entry->script : NULL, NULL, problems);
 		if (result < 0 && entry && ++faulty[index] == FAULTY_DEVICES_SHOWN)
 			problem_error(problems, conf->devices[i].place,
 				"further devices of script \"%s\" were not checked: mend these first",
@@ -105,7 +105,8 @@ int fleet_reload(struct fleet *fleet, size_t number,
 	int result = 0;
 	for (uint32_t i = 0; i < count && result == 0; i++) {
 		if (runs(&fleet->devices[i], entry))
-			result = member_init(&made[i], fleet->conf, i, fresh, problems);
+			result = member_init(&made[i], fleet->conf, i, fresh,
+				script_device_state(fleet->devices[i].lua), problems);
 	}
 	for (uint32_t i = 0; i < count && result == 0; i++) {
 		if (!runs(&fleet->devices[i], entry))

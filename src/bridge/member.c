@@ -5,47 +5,142 @@
 #include <string.h>
 
 #include "bridge/polls.h"
+#include "bridge/requests.h"
 #include "util/alloc.h"
+#include "util/clock.h"
 #include "util/hex.h"
 #include "util/json.h"
 
 /* So much of the bytes that a script failed on goes into its error. */
 #define SHOWN_BYTES 64
+/* How often a device whose polls are not known yet shows that it is there. */
+#define PROBE_PERIOD_US (60 * USEC_PER_SEC)
+
+/* What setup asks for becomes part of the plan. */
+static int add_setup(struct plan *plan, struct member *device, const struct conf *conf,
+	const char *file, struct problems *problems)
+{
+	OWNED_BUFFER list = BUFFER_EMPTY;
+	struct script_error error = { .text = "" };
+	struct requests setup;
+	if (script_setup(device->lua, &list, &error) < 0) {
+		problem_error(problems, device->conf->place, "device \"%s\": setup: %s",
+			device->conf->name, error.text);
+		return -EINVAL;
+	}
+	int result = requests_make(
+		&setup, conf, device->number, &list, "setup: request", file, problems);
+	plan_take_setup(plan, setup.items, setup.count);
+	return result;
+}
+
+int member_plan(struct plan **result, struct member *device, const struct conf *conf,
+	const struct buffer *polls, struct problems *problems)
+{
+	const char *file = device->conf->script_path ? device->conf->script_path
+						     : device->conf->place.file;
+	struct plan *plan = NULL;
+	if (polls_plan(&plan, conf, device->number, polls, file, problems) < 0)
+		return -EINVAL;
+	if (device->lua && add_setup(plan, device, conf, file, problems) < 0) {
+		plan_release(plan);
+		return -EINVAL;
+	}
+	*result = plan;
+	return 0;
+}
+
+/* Until the polls are known, the first thing that discover asks is all that is polled. */
+static int make_probe(struct member *device, const struct conf *conf, const struct buffer *list,
+	struct problems *problems)
+{
+	OWNED_REQUESTS requests;
+	if (requests_make(&requests, conf, device->number, list, "discover: request",
+		    device->conf->script_path, problems) < 0)
+		return -EINVAL;
+	struct request *first = TAKE(requests.items[0]);
+	struct plan *plan = plan_create(device->number, &first->wire.address, 1);
+	free(first->name);
+	first->name = must_strdup(MEMBER_PROBE_NAME);
+	plan->polls[0] = (struct poll){ .request = first, .period_us = PROBE_PERIOD_US };
+	device->plan = plan;
+	device->probe = plan_reference(plan);
+	return 0;
+}
+
+/* The first call of discover: its requests make the probe, or it knows the polls at once. */
+static int begin_discovery(
+	struct member *device, const struct conf *conf, struct problems *problems)
+{
+	OWNED_BUFFER list = BUFFER_EMPTY;
+	struct script_error error = { .text = "" };
+	int answer = script_discover(device->lua, NULL, &list, &error);
+	if (answer == DISCOVER_REQUESTS)
+		return make_probe(device, conf, &list, problems);
+	if (answer == DISCOVER_POLLS)
+		return member_plan(&device->plan, device, conf, &list, problems);
+	problem_error(problems, device->conf->place, "device \"%s\": discover: %s",
+		device->conf->name, error.text);
+	return -EINVAL;
+}
+
+static int declare_polls(struct member *device, const struct conf *conf, struct problems *problems)
+{
+	OWNED_BUFFER declared = BUFFER_EMPTY;
+	struct script_error error = { .text = "" };
+	if (script_polls(device->lua, &declared, &error) < 0) {
+		problem_error(problems, device->conf->place, "device \"%s\": polls: %s",
+			device->conf->name, error.text);
+		return -EINVAL;
+	}
+	return member_plan(&device->plan, device, conf, &declared, problems);
+}
 
 int member_init(struct member *device, const struct conf *conf, uint32_t number,
-	struct script *script, struct problems *problems)
+	struct script *script, const struct buffer *state, struct problems *problems)
 {
+	const struct buffer none = BUFFER_EMPTY;
 	*device = (struct member){ .number = number, .conf = &conf->devices[number] };
-	OWNED_BUFFER declared = BUFFER_EMPTY;
-	if (script) {
-		device->lua = script_device_create(script, device->conf);
-		struct script_error error = { .text = "" };
-		if (script_polls(device->lua, &declared, &error) < 0) {
-			problem_error(problems, device->conf->place, "device \"%s\": polls: %s",
-				device->conf->name, error.text);
-			return -EINVAL;
-		}
-	}
-	return polls_plan(&device->plan, conf, number, &declared,
-		script ? script_path(script) : device->conf->place.file, problems);
+	if (!script)
+		return member_plan(&device->plan, device, conf, &none, problems);
+	if (script_check_parameters(script, device->conf, problems) < 0)
+		return -EINVAL;
+	device->lua = script_device_create(script, device->conf);
+	if (state)
+		script_device_set_state(device->lua, state->data, state->size);
+	return script_has(script, "discover") ? begin_discovery(device, conf, problems)
+					      : declare_polls(device, conf, problems);
 }
 
 void member_finish(struct member *device)
 {
 	plan_release(TAKE(device->plan));
+	plan_release(TAKE(device->probe));
+	plan_release(TAKE(device->sent));
 	script_device_destroy(TAKE(device->lua));
 	free(TAKE(device->script_error));
+	free(TAKE(device->discovery_error));
+}
+
+static void swap_plans(struct plan **one, struct plan **other)
+{
+	struct plan *held = *one;
+	*one = *other;
+	*other = held;
 }
 
 void member_swap_script(struct member *device, struct member *other)
 {
 	struct script_device *lua = device->lua;
-	struct plan *plan = device->plan;
+	bool found = device->probe && device->plan != device->probe;
 	device->lua = other->lua;
-	device->plan = other->plan;
 	other->lua = lua;
-	other->plan = plan;
+	if (!(found && other->probe) && !plan_equal(device->plan, other->plan))
+		swap_plans(&device->plan, &other->plan);
+	swap_plans(&device->probe, &other->probe);
+	device->confirmed = false;
 	free(TAKE(device->script_error));
+	free(TAKE(device->discovery_error));
 }
 
 static int raw_report(const struct reading *reading, struct reports *reports)

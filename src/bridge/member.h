@@ -7,11 +7,22 @@
 #include "core/message.h"
 #include "script/script.h"
 
+/* The poll of a device whose polls are not known yet. */
+#define MEMBER_PROBE_NAME "discover"
+
 struct member {
 	uint32_t number;
 	const struct conf_device *conf;
 	struct script_device *lua; /* NULL: no script, bytes go up as they are */
-	struct plan *plan;
+	struct plan *plan; /* what the field does */
+	struct plan *sent; /* what it was told last, referenced; NULL: nothing yet */
+	/*
+	 * Of a script that finds the polls out, and asks the device for that: what is polled until they
+	 * are known, referenced; NULL for all others.
+	 */
+	struct plan *probe;
+	bool confirmed; /* the polls were found since it was last down */
+	char *discovery_error; /* why they were not found the last time; NULL */
 
 	uint64_t readings, script_errors;
 	char *script_error; /* until that poll is decoded again, NULL while it works */
@@ -23,13 +34,22 @@ struct member {
 };
 
 /*
- * Makes the script's side and the plan of a device; script may be NULL.  0, or -EINVAL with the
- * problems.  member_finish() either way.
+ * Makes the script's side and the plan of a device; script may be NULL, and so may state, which the
+ * device has then.  0, or -EINVAL with the problems.  member_finish() either way.
  */
 int member_init(struct member *device, const struct conf *conf, uint32_t number,
-	struct script *script, struct problems *problems);
+	struct script *script, const struct buffer *state, struct problems *problems);
+/*
+ * The plan of the polls that a script gave, with its setup.  The caller owns the reference in *plan.
+ * 0, or -EINVAL with the problems.
+ */
+int member_plan(struct plan **plan, struct member *device, const struct conf *conf,
+	const struct buffer *polls, struct problems *problems);
 void member_finish(struct member *device);
-/* Puts the script's side and the plan of other in place of this one's, which other gets. */
+/*
+ * Puts the script's side and the plan of other in place of this one's, which other gets.  A plan that
+ * is the same stays, and polls that were found stay until they are found anew.
+ */
 void member_swap_script(struct member *device, struct member *other);
 
 /*

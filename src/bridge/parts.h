@@ -66,7 +66,8 @@ void admin_answer(struct bridge *bridge, struct answer *answer);
 void admin_finish(struct bridge *bridge);
 /* Asks the field; the answer comes with this serial.  0 where the field's inbox is full. */
 uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number);
-void bridge_send_plan(struct bridge *bridge, const struct member *device);
+/* Where it is not what the field was told last. */
+void bridge_send_plan(struct bridge *bridge, struct member *device);
 /* Readings that came faster than scripts and cloud took them. */
 uint64_t bridge_readings_dropped(const struct bridge *bridge);
 

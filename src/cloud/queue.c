@@ -185,6 +185,8 @@ void queue_return(struct queue *queue, uint64_t id, struct report *report)
 	waiting->returned = true;
 	waiting->place = WAITING_STORED;
 	queue->returned++;
+	if (report->kind == REPORT_ATTRIBUTES && id > queue->attributes_row)
+		queue->attributes_row = id;
 	uint64_t *away = is_strict(waiting) ? &queue->disk_strict : &queue->disk_points;
 	*away -= *away ? 1 : 0;
 	insert_by_id(report->kind == REPORT_POINTS ? &queue->backlog : &queue->front, waiting);
@@ -210,12 +212,16 @@ static struct waiting *find_outdated(struct queue *queue, const struct report *r
 	return NULL;
 }
 
-/* The newest: what an older one says of the same attribute must not come behind it. */
+/*
+ * The newest: what an older one says of the same attribute must not come behind it.  One under way to the
+ * disk is left to itself.
+ */
 static struct waiting *find_attributes(struct queue *queue)
 {
 	for (struct list *link = queue->front.prev; link != &queue->front; link = link->prev) {
-		if (waiting_of(link)->report->kind == REPORT_ATTRIBUTES)
-			return waiting_of(link);
+		struct waiting *waiting = waiting_of(link);
+		if (waiting->report->kind == REPORT_ATTRIBUTES)
+			return waiting->place == WAITING_WRITTEN ? NULL : waiting;
 	}
 	return NULL;
 }
@@ -301,7 +307,6 @@ enum queue_change queue_put(
 			place = outdated->link.next;
 	}
 	if (outdated) {
-		*displaced = take(outdated);
 		change = QUEUE_REPLACED;
 	} else {
 		*displaced = make_room(queue, limit);
@@ -311,7 +316,9 @@ enum queue_change queue_put(
 	waiting->id = ++queue->last_id;
 	list_insert(place, &waiting->link);
 	if (queue->spool)
-		spool_came(queue->spool, waiting);
+		spool_came(queue->spool, waiting, outdated);
+	if (outdated)
+		*displaced = take(outdated);
 	return change;
 }
 

@@ -16,7 +16,7 @@
 
 struct spool;
 
-enum waiting_place { WAITING_FRESH, WAITING_WRITTEN, WAITING_STORED };
+enum waiting_place { WAITING_FRESH, WAITING_WRITTEN, WAITING_STORED, WAITING_SUPERSEDED };
 
 /* A report that waits; places beside the links are the spool's. */
 struct waiting {
@@ -25,7 +25,9 @@ struct waiting {
 	struct queue *queue;
 	uint64_t id; /* grows with time */
 	bool returned; /* from the disk */
-	enum waiting_place place; /* in memory alone, under way to the disk, on the disk as well */
+	/* In memory alone, under way to the disk, on the disk as well, on it until the newer one is. */
+	enum waiting_place place;
+	uint64_t supersedes; /* id of a row that may go as soon as this one is safe; 0: none */
 	struct list fresh; /* among all that are in memory alone */
 	int64_t since_us;
 	struct waiting **slot; /* where the job that writes it knows it */
@@ -46,6 +48,7 @@ struct queue {
 	/* On the disk alone: none below this id; 0: nothing. */
 	uint64_t disk_from;
 	uint64_t disk_points, disk_strict; /* at most so many */
+	uint64_t attributes_row; /* id of the newest that went to the disk; 0: none */
 	uint32_t departures, departures_read; /* changes when disk_from may have gone back */
 	bool stopped; /* a read brought more than there was room for */
 };

@@ -67,6 +67,8 @@ static void take_due(struct spool *spool, struct job *job, int64_t since_us, siz
 			break;
 		list_remove(link);
 		waiting->place = WAITING_WRITTEN;
+		if (waiting->report->kind == REPORT_ATTRIBUTES)
+			waiting->queue->attributes_row = waiting->id;
 		waiting->slot = &slots[count];
 		slots[count] = waiting;
 		rows[count++] = (struct store_row){ waiting->id,
@@ -231,6 +233,14 @@ static void take_back(struct spool *spool, struct waiting **slots, size_t count)
 	}
 }
 
+/* Its row is of no use any more. */
+static void row_gone(struct spool *spool, uint64_t id)
+{
+	if (!spool->gone.count)
+		spool->gone_since_us = loop_now(spool->loop);
+	idset_add(&spool->gone, id);
+}
+
 static void mark_stored(struct spool *spool, struct waiting **slots, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -238,10 +248,14 @@ static void mark_stored(struct spool *spool, struct waiting **slots, size_t coun
 		if (!waiting)
 			continue;
 		uint32_t device = waiting->report->device;
+		bool attributes = waiting->report->kind == REPORT_ATTRIBUTES;
 		waiting->slot = NULL;
 		spool->unsaved--;
+		if (waiting->supersedes)
+			row_gone(spool, waiting->supersedes);
+		waiting->supersedes = 0;
 		queue_stored(waiting);
-		if (!spool->conf->commit_interval_ms)
+		if (!spool->conf->commit_interval_ms || attributes)
 			tell_ready(spool, device);
 	}
 }
@@ -249,12 +263,8 @@ static void mark_stored(struct spool *spool, struct waiting **slots, size_t coun
 static void end_write(struct spool *spool, struct job *job)
 {
 	struct waiting **slots = job->context;
-	for (size_t i = 0; i < job->write.count; i++) {
-		/* Acknowledged meanwhile; after a failure it may be on the disk nevertheless. */
-		if (!slots[i])
-			idset_add(&spool->gone, job->write.rows[i].id);
+	for (size_t i = 0; i < job->write.count; i++)
 		report_release(job->write.rows[i].report);
-	}
 	if (job->result < 0) {
 		take_back(spool, slots, job->write.count);
 		note_failure(spool, job);
@@ -346,18 +356,48 @@ static void on_done(void *context, struct job *job)
 
 /* ---- what queues tell ----------------------------------------------------------------------- */
 
-void spool_came(struct spool *spool, struct waiting *waiting)
+/*
+ * Where newer ones keep coming, the disk gets one of them in the time of the first; and what is on the
+ * disk already stays there until the newer one is.
+ */
+static void supersede(struct waiting *waiting, struct waiting *outdated)
+{
+	switch (outdated->place) {
+	case WAITING_FRESH:
+		waiting->since_us = outdated->since_us;
+		list_remove(&waiting->fresh);
+		list_insert(&outdated->fresh, &waiting->fresh);
+		waiting->supersedes = outdated->supersedes;
+		outdated->supersedes = 0;
+		break;
+	case WAITING_STORED:
+		waiting->supersedes = outdated->id;
+		outdated->place = WAITING_SUPERSEDED;
+		break;
+	case WAITING_WRITTEN:
+	case WAITING_SUPERSEDED:
+		break;
+	}
+}
+
+void spool_came(struct spool *spool, struct waiting *waiting, struct waiting *outdated)
 {
 	waiting->id = ++spool->last_id;
 	waiting->since_us = loop_now(spool->loop);
 	waiting->place = WAITING_FRESH;
 	list_append(&spool->fresh, &waiting->fresh);
 	spool->unsaved++;
+	if (outdated)
+		supersede(waiting, outdated);
 	plan(spool);
 }
 
 void spool_gone(struct spool *spool, struct waiting *waiting)
 {
+	if (waiting->supersedes) {
+		row_gone(spool, waiting->supersedes);
+		plan(spool);
+	}
 	switch (waiting->place) {
 	case WAITING_FRESH:
 		list_remove(&waiting->fresh);
@@ -366,12 +406,14 @@ void spool_gone(struct spool *spool, struct waiting *waiting)
 	case WAITING_WRITTEN:
 		*waiting->slot = NULL;
 		spool->unsaved--;
+		/* After a failure it may be on the disk nevertheless. */
+		row_gone(spool, waiting->id);
 		break;
 	case WAITING_STORED:
-		if (!spool->gone.count)
-			spool->gone_since_us = loop_now(spool->loop);
-		idset_add(&spool->gone, waiting->id);
+		row_gone(spool, waiting->id);
 		plan(spool);
+		break;
+	case WAITING_SUPERSEDED:
 		break;
 	}
 }
@@ -382,10 +424,23 @@ void spool_hungry(struct spool *spool)
 		feeder_plan(&spool->feeder);
 }
 
+/*
+ * After a kill older attributes that are still on the disk would come behind newer ones, unless those are
+ * there too.
+ */
+static bool would_be_undone(const struct spool *spool, const struct waiting *waiting)
+{
+	const struct queue *queue = waiting->queue;
+	return waiting->report->kind == REPORT_ATTRIBUTES && queue->attributes_row &&
+		(idset_has(&spool->gone, queue->attributes_row) ||
+			queue_has(queue, queue->attributes_row));
+}
+
 bool spool_may_send(const struct spool *spool, const struct waiting *waiting)
 {
-	return spool->conf->commit_interval_ms || waiting->place == WAITING_STORED ||
-		spool->failing || spool->saved;
+	if (waiting->place == WAITING_STORED || spool->failing || spool->saved)
+		return true;
+	return spool->conf->commit_interval_ms && !would_be_undone(spool, waiting);
 }
 
 bool spool_works(const struct spool *spool)

@@ -32,8 +32,8 @@ void spool_destroy(struct spool *spool);
 void spool_attach(struct spool *spool, uint32_t device, struct queue *queue);
 void spool_detach(struct spool *spool, struct queue *queue);
 
-/* What the queue tells: a report came, is done with, went to be on the disk alone. */
-void spool_came(struct spool *spool, struct waiting *waiting);
+/* What the queue tells: a report came, in the place of an older one or of none; one is done with. */
+void spool_came(struct spool *spool, struct waiting *waiting, struct waiting *outdated);
 void spool_gone(struct spool *spool, struct waiting *waiting);
 /* There is room for what is on the disk. */
 void spool_hungry(struct spool *spool);

@@ -169,9 +169,16 @@ static int take_stock(struct store *store)
 		return database_blame(&store->database, "a report has an absurd id");
 	census_clear(&store->census);
 	store->counted_to = 0;
-	int result = last ? read_counts(store) : 0;
-	if (result == 0 && last)
+	int result = read_counts(store);
+	if (result == 0 && store->counted_to > ROW_ID_MAX)
+		return database_blame(&store->database, "the count has an absurd id");
+	/* Of an empty table the old counts say nothing, but no id may ever be below those counted. */
+	if (!last)
+		census_clear(&store->census);
+	else if (result == 0)
 		result = count_rest(store);
+	if (store->counted_to >= store->next_id)
+		store->next_id = store->counted_to + 1;
 	if ((uint64_t)last >= store->next_id)
 		store->next_id = (uint64_t)last + 1;
 	return result;

@@ -12,8 +12,8 @@
 #include "util/alloc.h"
 #include "util/list.h"
 
-/* Of attributes a device has few. */
-#define ATTRIBUTE_ROWS 4
+/* Rows of attributes that are read at once; a device has few. */
+#define ATTRIBUTE_ROWS 256
 
 struct writer {
 	struct writer_setup setup;
@@ -54,6 +54,25 @@ void job_destroy(struct job *job)
 
 /* ---- in the thread -------------------------------------------------------------------------- */
 
+/* All of them: one that stayed behind on the disk would come after newer ones. */
+static int read_attributes(struct writer *writer, struct store_read *all)
+{
+	struct store_row rows[ATTRIBUTE_ROWS];
+	struct store_read part = { .wanted = all->wanted, .room = ATTRIBUTE_ROWS, .rows = rows };
+	int result;
+	do {
+		result = store_read_attributes(writer->store, &part);
+		if (result < 0)
+			return result;
+		all->rows = must_realloc(
+			all->rows, (all->count + part.count + 1) * sizeof(*all->rows));
+		memcpy(all->rows + all->count, rows, part.count * sizeof(*rows));
+		all->count += part.count;
+		part.from = part.next;
+	} while (!part.end);
+	return 0;
+}
+
 static int run_open(struct writer *writer, struct job *job)
 {
 	uint32_t count = writer->setup.count;
@@ -63,9 +82,7 @@ static int run_open(struct writer *writer, struct job *job)
 	bool *all = must_array(count, sizeof(*all));
 	memset(all, true, count * sizeof(*all));
 	job->read.wanted = all;
-	job->read.room = (size_t)count * ATTRIBUTE_ROWS;
-	job->read.rows = must_array(job->read.room, sizeof(*job->read.rows));
-	result = store_read_attributes(writer->store, &job->read);
+	result = read_attributes(writer, &job->read);
 	job->counts = must_array(count, sizeof(*job->counts));
 	for (uint32_t i = 0; i < count; i++)
 		job->counts[i] = store_counts(writer->store, i);

@@ -132,6 +132,7 @@ struct conf_device {
 	struct conf_enos *own_enos; /* NULL: none */
 	struct buffer address; /* value, a map: the keys that the plugin declared for a device */
 	struct buffer parameters; /* value, a map */
+	struct place *parameter_places; /* one for each of parameters; NULL: none are known */
 	/* value, a list of maps: polls that add to the script's or, by their name, change them */
 	struct buffer polls;
 	struct place *poll_places; /* one for each of polls */

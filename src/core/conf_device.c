@@ -108,10 +108,14 @@ static void find_script(
 
 static void read_parameters(struct conf_device *device, const struct node *node)
 {
-	if (node && node->type == NODE_GROUP)
-		node_put_value(node, &device->parameters);
-	else
+	if (!node || node->type != NODE_GROUP) {
 		value_put_map(&device->parameters, 0);
+		return;
+	}
+	node_put_value(node, &device->parameters);
+	device->parameter_places = must_array(node->count, sizeof(struct place));
+	for (size_t i = 0; i < node->count; i++)
+		device->parameter_places[i] = node->items[i].place;
 }
 
 static void check_purpose(
@@ -156,6 +160,7 @@ void device_finish(struct conf_device *device)
 	free(device->script_path);
 	buffer_finish(&device->address);
 	buffer_finish(&device->parameters);
+	free(device->parameter_places);
 	buffer_finish(&device->polls);
 	free(device->poll_places);
 }

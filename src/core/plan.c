@@ -286,6 +286,33 @@ void plan_take_setup(struct plan *plan, struct request **setup, size_t count)
 	plan->setup_count = count;
 }
 
+static bool request_equal(const struct request *one, const struct request *other)
+{
+	const struct eb_request *a = &one->wire, *b = &other->wire;
+	bool named = (one->name != NULL) == (other->name != NULL) &&
+		(!one->name || strcmp(one->name, other->name) == 0);
+	return named && one->retry_safe == other->retry_safe &&
+		one->timeout_us == other->timeout_us && a->flags == b->flags &&
+		a->frame_size == b->frame_size && a->answer_size == b->answer_size &&
+		a->content_size == b->content_size && a->data_size == b->data_size &&
+		(!a->data_size || memcmp(a->data, b->data, a->data_size) == 0);
+}
+
+bool plan_equal(const struct plan *one, const struct plan *other)
+{
+	bool equal = one->device == other->device && one->address.size == other->address.size &&
+		memcmp(one->address.bytes, other->address.bytes, one->address.size) == 0 &&
+		one->count == other->count && one->setup_count == other->setup_count;
+	for (size_t i = 0; equal && i < one->count; i++) {
+		const struct poll *a = &one->polls[i], *b = &other->polls[i];
+		equal = a->period_us == b->period_us && a->urgent == b->urgent &&
+			request_equal(a->request, b->request);
+	}
+	for (size_t i = 0; equal && i < one->setup_count; i++)
+		equal = request_equal(one->setup[i], other->setup[i]);
+	return equal;
+}
+
 struct plan *plan_reference(struct plan *plan)
 {
 	atomic_fetch_add_explicit(&plan->references, 1, memory_order_relaxed);

@@ -69,6 +69,8 @@ int poll_init(struct poll *poll, const struct eb_plugin *plugin, const void *sta
 struct plan *plan_create(uint32_t device, const struct eb_address *address, size_t count);
 /* Gives the plan its setup, before it is shared; owns the requests and their array from then on. */
 void plan_take_setup(struct plan *plan, struct request **setup, size_t count);
+/* Whether both do the same: the same polls and setup, to the byte and by the same names. */
+bool plan_equal(const struct plan *one, const struct plan *other);
 struct plan *plan_reference(struct plan *plan);
 void plan_release(struct plan *plan);
 

@@ -68,17 +68,21 @@ static void push_step(lua_State *L, const struct step_outcome *step)
 	}
 }
 
+void command_push_outcome(lua_State *L, const struct outcome *outcome, lua_Integer *at)
+{
+	for (size_t i = 0; i < outcome->count; i++) {
+		push_step(L, &outcome->steps[i]);
+		lua_rawseti(L, -2, ++*at);
+	}
+}
+
 /* One list over all rounds, in the order in which the requests were given. */
 static void push_results(lua_State *L, const struct job *job)
 {
 	lua_Integer at = 0;
 	lua_newtable(L);
-	for (size_t round = 0; round < job->rounds; round++) {
-		for (size_t i = 0; i < job->results[round]->count; i++) {
-			push_step(L, &job->results[round]->steps[i]);
-			lua_rawseti(L, -2, ++at);
-		}
-	}
+	for (size_t round = 0; round < job->rounds; round++)
+		command_push_outcome(L, job->results[round], &at);
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */

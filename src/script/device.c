@@ -23,6 +23,7 @@ struct script_device *script_device_create(struct script *script, const struct c
 	struct script_device *device = must_alloc(sizeof(*device));
 	device->script = script;
 	device->conf = conf;
+	parameters_merge(&script->program.parameters, &conf->parameters, &device->parameters);
 	return device;
 }
 
@@ -43,6 +44,7 @@ void script_device_destroy(struct script_device *device)
 		lua_pop(L, 1);
 		luaL_unref(L, LUA_REGISTRYINDEX, device->reference);
 	}
+	buffer_finish(&device->parameters);
 	buffer_finish(&device->state);
 	free(device);
 }
@@ -79,12 +81,8 @@ static void push_parameters(lua_State *L, const struct script_device *device)
 	if (lua_getiuservalue(L, 1, PARAMETERS) != LUA_TNIL)
 		return;
 	lua_pop(L, 1);
-	const struct buffer *parameters = &device->conf->parameters;
-	struct value_reader reader = value_reader(parameters->data, parameters->size);
-	if (parameters->size)
-		values_push(L, &reader);
-	else
-		lua_newtable(L);
+	struct value_reader reader = value_reader(device->parameters.data, device->parameters.size);
+	values_push(L, &reader);
 	readonly_wrap_parameters(L);
 	lua_pushvalue(L, -1);
 	lua_setiuservalue(L, 1, PARAMETERS);
@@ -146,11 +144,30 @@ void device_push(struct script_device *device)
 	lua_rawgeti(L, LUA_REGISTRYINDEX, device->reference);
 }
 
+/* ---- the state from outside ----------------------------------------------------------------- */
+
+const struct buffer *script_device_state(const struct script_device *device)
+{
+	return &device->state;
+}
+
+bool script_device_set_state(struct script_device *device, const void *value, size_t size)
+{
+	const uint8_t *tag = value;
+	bool table = size && (*tag == VALUE_MAP || *tag == VALUE_LIST);
+	if (size && (!table || size > SCRIPT_STATE_MAX || !value_valid(value, size)))
+		return false;
+	buffer_clear(&device->state);
+	buffer_put(&device->state, value, size);
+	return true;
+}
+
 /* ---- calls ---------------------------------------------------------------------------------- */
 
 bool device_push_function(struct script_device *device, enum script_function function)
 {
-	static const char *const names[SCRIPT_FUNCTIONS] = { "polls", "decode", "encode", "reply" };
+	static const char *const names[SCRIPT_FUNCTIONS] = { "setup", "polls", "discover", "decode",
+		"encode", "reply", "health" };
 	const struct program *program = &device->script->program;
 	program->box->activity = names[function];
 	program->box->line = program->lines[function];
@@ -194,7 +211,7 @@ static void run_afresh(struct script *script, struct script_error *error)
 	struct script_error ignored;
 	if (program_load(&program, script, &ignored) < 0)
 		return;
-	sandbox_destroy(script->program.box);
+	program_finish(&script->program);
 	script->program = program;
 	script->generation++;
 	size_t at = strlen(error->text);

@@ -15,13 +15,23 @@
 #define SCRIPT_RESULTS_MAX (64 * 1024)
 #define SCRIPT_REQUESTS_MAX 256
 
-enum script_function { SCRIPT_POLLS, SCRIPT_DECODE, SCRIPT_ENCODE, SCRIPT_REPLY, SCRIPT_FUNCTIONS };
+enum script_function {
+	SCRIPT_SETUP,
+	SCRIPT_POLLS,
+	SCRIPT_DISCOVER,
+	SCRIPT_DECODE,
+	SCRIPT_ENCODE,
+	SCRIPT_REPLY,
+	SCRIPT_HEALTH,
+	SCRIPT_FUNCTIONS
+};
 
 /* A file's source, run: the state and what it returned. */
 struct program {
 	struct sandbox *box;
 	int functions[SCRIPT_FUNCTIONS]; /* references in the registry; LUA_NOREF: has none */
 	int lines[SCRIPT_FUNCTIONS]; /* where they begin */
+	struct buffer parameters; /* value, see parameters.c; empty: declares none */
 };
 
 struct script {
@@ -39,11 +49,13 @@ struct script_device {
 	const struct conf_device *conf;
 	uint32_t generation; /* that the reference is of; 0: none yet */
 	int reference; /* of the script's `device` */
+	struct buffer parameters; /* a value: the configured ones and the defaults */
 	struct buffer state; /* a value: what `device.state` held after the last good call */
 };
 
 /* Runs the script's source in a state of its own.  0, or -errno with the error. */
 int program_load(struct program *program, const struct script *script, struct script_error *error);
+void program_finish(struct program *program);
 
 /*
  * Calls body in the script's state for the device.  Whatever fails in it leaves device.state as it
@@ -59,6 +71,13 @@ void device_push(struct script_device *device);
 void device_keep_state(struct script_device *device);
 /* Within a run: appends the list of maps at index; what names an item in errors. */
 void command_put_requests(lua_State *L, int index, struct buffer *list, const char *what);
+/* Within a run: pushes what became of an order's requests onto the list at the top, behind item at. */
+void command_push_outcome(lua_State *L, const struct outcome *outcome, lua_Integer *at);
+/* Within the run that loads a file: takes what it declares of its parameters, at index. */
+void parameters_declare(lua_State *L, int index, struct buffer *declared);
+/* The parameters as a device sees them: what is given, and the defaults of the others. */
+void parameters_merge(
+	const struct buffer *declared, const struct buffer *given, struct buffer *merged);
 /* Within a run, once in a new state. */
 void device_open(lua_State *L);
 

@@ -62,23 +62,37 @@ static const uint8_t *locate(lua_State *L, const char *what, lua_Integer count)
 	return (const uint8_t *)view->bytes + (address - view->first) * 2;
 }
 
-/* The unsigned number of size bytes, in the order that argument 3 says: "abcd" unless given. */
-static uint64_t take(lua_State *L, const char *what, size_t size)
+/* Where the byte of each rank, the highest first, stands among size: "cdab" begins with the third. */
+static void take_order(lua_State *L, const char *what, int argument, size_t size, uint8_t places[8])
 {
-	const uint8_t *bytes = locate(L, what, (lua_Integer)size / 2);
-	const char *order = luaL_optstring(L, 3, NULL);
-	uint64_t number = 0;
+	const char *order = luaL_optstring(L, argument, NULL);
 	unsigned seen = 0;
 	if (order && strlen(order) != size)
 		luaL_error(L, "%s: the order '%s' is to have %d letters", what, order, (int)size);
 	for (size_t i = 0; i < size; i++) {
 		unsigned place = order ? (unsigned)(order[i] - 'a') : (unsigned)i;
-		luaL_argcheck(L, place < size && !(seen & 1u << place), 3,
+		luaL_argcheck(L, place < size && !(seen & 1u << place), argument,
 			"each letter from 'a' on is to stand there once");
 		seen |= 1u << place;
-		number = number << 8 | bytes[place];
+		places[i] = (uint8_t)place;
 	}
+}
+
+/* The unsigned number of size bytes, in the order that the argument says: "abcd" unless given. */
+static uint64_t assemble(
+	lua_State *L, const char *what, int argument, const uint8_t *bytes, size_t size)
+{
+	uint8_t places[8];
+	uint64_t number = 0;
+	take_order(L, what, argument, size, places);
+	for (size_t i = 0; i < size; i++)
+		number = number << 8 | bytes[places[i]];
 	return number;
+}
+
+static uint64_t take(lua_State *L, const char *what, size_t size)
+{
+	return assemble(L, what, 3, locate(L, what, (lua_Integer)size / 2), size);
 }
 
 static int get_u16(lua_State *L)
@@ -144,23 +158,145 @@ static double shorten(float single)
 	return exact;
 }
 
+static void push_real(lua_State *L, uint64_t bits, size_t size)
+{
+	uint32_t low = (uint32_t)bits;
+	float single;
+	double real;
+	if (size == sizeof(single)) {
+		memcpy(&single, &low, sizeof(single));
+		real = shorten(single);
+	} else {
+		memcpy(&real, &bits, sizeof(real));
+	}
+	lua_pushnumber(L, real);
+}
+
 static int get_f32(lua_State *L)
 {
-	uint32_t bits = (uint32_t)take(L, "f32", 4);
-	float single;
-	memcpy(&single, &bits, sizeof(single));
-	lua_pushnumber(L, shorten(single));
+	push_real(L, take(L, "f32", 4), 4);
 	return 1;
 }
 
 static int get_f64(lua_State *L)
 {
-	uint64_t bits = take(L, "f64", 8);
-	double real;
-	memcpy(&real, &bits, sizeof(real));
-	lua_pushnumber(L, real);
+	push_real(L, take(L, "f64", 8), 8);
 	return 1;
 }
+
+/* float(bytes [, order]): the real of 4 or 8 bytes, the highest first unless the order says else. */
+static int float_of(lua_State *L)
+{
+	size_t size;
+	const char *bytes = luaL_checklstring(L, 1, &size);
+	luaL_argcheck(L, size == 4 || size == 8, 1, "4 or 8 bytes");
+	push_real(L, assemble(L, "float", 2, (const uint8_t *)bytes, size), size);
+	return 1;
+}
+
+/* ---- numbers by the names of their types ----------------------------------------------------- */
+
+enum kind { UNSIGNED, SIGNED, REAL };
+
+static const struct type {
+	const char *name;
+	uint8_t size;
+	enum kind kind;
+	uint64_t absent; /* what stands for "not implemented" in SunSpec; of reals it is any NaN */
+} types[] = {
+	{ "u16", 2, UNSIGNED, 0xffff },
+	{ "s16", 2, SIGNED, 0x8000 },
+	{ "u32", 4, UNSIGNED, 0xffffffff },
+	{ "s32", 4, SIGNED, 0x80000000 },
+	{ "u64", 8, UNSIGNED, UINT64_MAX },
+	{ "s64", 8, SIGNED, UINT64_C(1) << 63 },
+	{ "f32", 4, REAL, 0 },
+	{ "f64", 8, REAL, 0 },
+	{ "acc16", 2, UNSIGNED, 0 },
+	{ "acc32", 4, UNSIGNED, 0 },
+	{ "acc64", 8, UNSIGNED, 0 },
+};
+
+static const struct type *find_type(lua_State *L, int argument, size_t count)
+{
+	const char *name = luaL_checkstring(L, argument);
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(types[i].name, name) == 0)
+			return &types[i];
+	luaL_argerror(L, argument, "one of u16, s16, u32, s32, u64, s64, f32, f64");
+	return NULL;
+}
+
+static lua_Integer extend(uint64_t number, const struct type *type)
+{
+	uint64_t top = UINT64_C(1) << (type->size * 8 - 1);
+	return (lua_Integer)(type->kind == SIGNED ? (number ^ top) - top : number);
+}
+
+/* :present(type, address [, order]): the number, or nil where SunSpec's "not implemented" stands. */
+static int get_present(lua_State *L)
+{
+	const struct type *type = find_type(L, 2, sizeof(types) / sizeof(*types));
+	lua_remove(L, 2);
+	uint64_t bits = take(L, type->name, type->size);
+	if (type->kind == REAL) {
+		push_real(L, bits, type->size);
+		if (isnan(lua_tonumber(L, -1)))
+			lua_pushnil(L);
+		return 1;
+	}
+	if (bits == type->absent)
+		lua_pushnil(L);
+	else if (type->kind == UNSIGNED && bits > INT64_MAX)
+		return luaL_error(L, "%s: the number is beyond 63 bits", type->name);
+	else
+		lua_pushinteger(L, extend(bits, type));
+	return 1;
+}
+
+/* The bits of argument 2 as that type has them; what does not fit is an error. */
+static uint64_t check_bits(lua_State *L, const struct type *type)
+{
+	unsigned width = type->size * 8u;
+	uint64_t bits = 0;
+	if (type->kind == REAL) {
+		double real = luaL_checknumber(L, 2);
+		float single = (float)real;
+		uint32_t low;
+		luaL_argcheck(L, isfinite(type->size == 4 ? single : real), 2,
+			"is no number that the type can hold");
+		memcpy(&low, &single, sizeof(low));
+		memcpy(&bits, &real, sizeof(bits));
+		return type->size == 4 ? low : bits;
+	}
+	lua_Integer number = luaL_checkinteger(L, 2);
+	bool short_one = type->kind == UNSIGNED && width < 64; /* a whole u64 has no place in Lua */
+	lua_Integer most = (lua_Integer)(UINT64_MAX >> (short_one ? 64 - width : 65 - width));
+	lua_Integer least = type->kind == SIGNED ? -most - 1 : 0;
+	if (number < least || number > most)
+		luaL_error(L, "words: %I does not fit into %s, which has %I to %I", number,
+			type->name, least, most);
+	return (uint64_t)number;
+}
+
+/* words(type, number [, order]): the registers that hold it, a list for `values` of a write. */
+static int words(lua_State *L)
+{
+	const struct type *type = find_type(L, 1, 8);
+	uint64_t bits = check_bits(L, type);
+	uint8_t places[8], bytes[8] = { 0 };
+	take_order(L, "words", 3, type->size, places);
+	for (size_t i = 0; i < type->size; i++)
+		bytes[places[i]] = (uint8_t)(bits >> 8 * (type->size - 1 - i));
+	lua_createtable(L, type->size / 2, 0);
+	for (int i = 0; i < type->size / 2; i++) {
+		lua_pushinteger(L, bytes[2 * i] << 8 | bytes[2 * i + 1]);
+		lua_rawseti(L, -2, i + 1);
+	}
+	return 1;
+}
+
+/* ---- other contents -------------------------------------------------------------------------- */
 
 /* :string(address, count): the text in count registers, without what fills them up. */
 static int get_string(lua_State *L)
@@ -208,28 +344,10 @@ static int get_bits(lua_State *L)
 	return 1;
 }
 
-/* round(number, digits): with that many digits behind the point; an integer where digits is left out. */
-static int round_to(lua_State *L)
-{
-	if (lua_isinteger(L, 1)) {
-		lua_settop(L, 1);
-		return 1;
-	}
-	double real = luaL_checknumber(L, 1);
-	lua_Integer digits = luaL_optinteger(L, 2, 0);
-	luaL_argcheck(L, digits >= 0 && digits <= 15, 2, "from 0 to 15 digits");
-	double scale = pow(10, (double)digits), rounded = round(real * scale) / scale;
-	lua_Integer whole;
-	if (digits == 0 && lua_numbertointeger(rounded, &whole))
-		lua_pushinteger(L, whole);
-	else
-		lua_pushnumber(L, isfinite(rounded) ? rounded : real);
-	return 1;
-}
-
 const struct library_function library_registers[] = {
 	{ "registers", registers },
-	{ "round", round_to },
+	{ "float", float_of },
+	{ "words", words },
 	{ NULL },
 };
 
@@ -245,5 +363,6 @@ const struct library_function library_register_methods[] = {
 	{ "string", get_string },
 	{ "bytes", get_bytes },
 	{ "bits", get_bits },
+	{ "present", get_present },
 	{ NULL },
 };

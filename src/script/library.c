@@ -33,6 +33,7 @@ static const struct {
 	{ "coroutine", "a call runs to its end" },
 	{ "setmetatable", "tables are plain data here" },
 	{ "getmetatable", "tables are plain data here" },
+	{ "crc16", "crc.modbus(bytes) and others in crc do it" },
 	{ "io", "scripts neither read nor write files" },
 };
 
@@ -208,6 +209,7 @@ void library_open(lua_State *L)
 	add(L, 0, library_text);
 	add(L, 0, library_bytes);
 	add(L, 0, library_registers);
+	add(L, 0, library_numbers);
 	add(L, 0, library_log);
 	values_push_null(L);
 	lua_setfield(L, globals, "null");

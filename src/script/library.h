@@ -21,7 +21,7 @@ struct library_function {
 /* Of these tables the last entry has no name. */
 extern const struct library_function library_base[], library_string[], library_table[],
 	library_utf8[], library_text[], library_bytes[], library_crc[], library_bits[],
-	library_registers[], library_register_methods[], library_log[];
+	library_registers[], library_register_methods[], library_numbers[], library_log[];
 
 /* Fills the empty state: the environment of scripts, the methods of strings. */
 void library_open(lua_State *L);

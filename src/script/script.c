@@ -18,10 +18,13 @@ static const struct {
 	const char *key;
 	bool data; /* may be a table too */
 } known[SCRIPT_FUNCTIONS] = {
+	[SCRIPT_SETUP] = { "setup", true },
 	[SCRIPT_POLLS] = { "polls", true },
+	[SCRIPT_DISCOVER] = { "discover" },
 	[SCRIPT_DECODE] = { "decode" },
 	[SCRIPT_ENCODE] = { "encode" },
 	[SCRIPT_REPLY] = { "reply" },
+	[SCRIPT_HEALTH] = { "health" },
 };
 
 /* ---- the file ------------------------------------------------------------------------------- */
@@ -101,13 +104,17 @@ static void take_pair(lua_State *L, struct program *program)
 			"the file returns a list: it is to return named things, as in "
 			"'return { decode = function(reading, device) ... end }'");
 	const char *key = lua_tostring(L, -2);
+	if (strcmp(key, "parameters") == 0) {
+		parameters_declare(L, lua_gettop(L), &program->parameters);
+		return;
+	}
 	int i = 0;
 	while (i < SCRIPT_FUNCTIONS && strcmp(known[i].key, key) != 0)
 		i++;
 	if (i == SCRIPT_FUNCTIONS)
 		sandbox_fail(L,
-			"the file returns an unknown '%s': it may have polls, decode, "
-			"encode and reply",
+			"the file returns an unknown '%s': it may have parameters, setup, polls, "
+			"discover, decode, encode, reply and health",
 			key);
 	int type = lua_type(L, -1);
 	if (type != LUA_TFUNCTION && !(known[i].data && type == LUA_TTABLE))
@@ -138,7 +145,19 @@ static int load(lua_State *L)
 			lua_isnil(L, -1) ? "nothing" : luaL_typename(L, -1));
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
 		take_pair(L, loading->program);
+	const int *functions = loading->program->functions;
+	box->line = loading->program->lines[SCRIPT_DISCOVER];
+	if (functions[SCRIPT_POLLS] != LUA_NOREF && functions[SCRIPT_DISCOVER] != LUA_NOREF)
+		sandbox_fail(L,
+			"the file returns both polls and discover: discover returns the polls in "
+			"the end, so leave out the others");
 	return 0;
+}
+
+void program_finish(struct program *program)
+{
+	sandbox_destroy(TAKE(program->box));
+	buffer_finish(&program->parameters);
 }
 
 int program_load(struct program *program, const struct script *script, struct script_error *error)
@@ -153,8 +172,7 @@ int program_load(struct program *program, const struct script *script, struct sc
 	result = sandbox_run(program->box, load, &loading, error);
 	program->box->loading = false;
 	if (result < 0) {
-		sandbox_destroy(program->box);
-		program->box = NULL;
+		program_finish(program);
 		return result;
 	}
 	/* What only the parser and the libraries' opening needed. */
@@ -187,7 +205,7 @@ void script_destroy(struct script *script)
 {
 	if (!script)
 		return;
-	sandbox_destroy(script->program.box);
+	program_finish(&script->program);
 	free(script->source);
 	free(script->path);
 	free(script);
@@ -211,17 +229,19 @@ bool script_has(const struct script *script, const char *function)
 	return false;
 }
 
-/* ---- polls ---------------------------------------------------------------------------------- */
+/* ---- setup and polls ------------------------------------------------------------------------ */
 
-struct polling {
+struct listing {
 	struct script_device *device;
+	enum script_function function;
+	const char *item; /* what an item of the list is called */
 	struct buffer *list;
 };
 
-static int polls(lua_State *L)
+static int list(lua_State *L)
 {
-	struct polling *job = lua_touserdata(L, 1);
-	if (!device_push_function(job->device, SCRIPT_POLLS)) {
+	struct listing *job = lua_touserdata(L, 1);
+	if (!device_push_function(job->device, job->function)) {
 		value_put_list(job->list, 0);
 		return 0;
 	}
@@ -230,18 +250,30 @@ static int polls(lua_State *L)
 		lua_call(L, 1, 1);
 	}
 	if (lua_type(L, -1) != LUA_TTABLE)
-		sandbox_fail(L, "gives a %s: it is to give a list of polls", luaL_typename(L, -1));
-	command_put_requests(L, -1, job->list, "poll");
+		sandbox_fail(L, "gives a %s: it is to give a list of %ss", luaL_typename(L, -1),
+			job->item);
+	command_put_requests(L, -1, job->list, job->item);
 	device_keep_state(job->device);
 	return 0;
 }
 
+static int run_list(struct listing *job, struct script_error *error)
+{
+	size_t before = job->list->size;
+	int result = device_run(job->device, list, job, error);
+	if (result < 0)
+		job->list->size = before;
+	return result;
+}
+
 int script_polls(struct script_device *device, struct buffer *list, struct script_error *error)
 {
-	struct polling job = { device, list };
-	size_t before = list->size;
-	int result = device_run(device, polls, &job, error);
-	if (result < 0)
-		list->size = before;
-	return result;
+	struct listing job = { device, SCRIPT_POLLS, "poll", list };
+	return run_list(&job, error);
+}
+
+int script_setup(struct script_device *device, struct buffer *list, struct script_error *error)
+{
+	struct listing job = { device, SCRIPT_SETUP, "request", list };
+	return run_list(&job, error);
 }

@@ -27,23 +27,53 @@ void script_destroy(struct script *script);
 const char *script_path(const struct script *script);
 /* Bytes that its state holds. */
 size_t script_memory(const struct script *script);
-/* Whether the file has a function of that name: "decode", "encode", "reply". */
+/* Whether what the file returns has that: "setup", "polls", "discover", "decode", ... */
 bool script_has(const struct script *script, const char *function);
+
+/*
+ * Compares the device's parameters with what the script declares of them; a script that declares
+ * none takes any.  0, or -EINVAL with the problems, each at the parameter's own place.
+ */
+int script_check_parameters(
+	const struct script *script, const struct conf_device *conf, struct problems *problems);
 
 /* conf is borrowed for the device's life: name and parameters. */
 struct script_device *script_device_create(struct script *script, const struct conf_device *conf);
 void script_device_destroy(struct script_device *device);
+
+/* What device.state holds, as a value; empty: nothing yet.  Valid until the next call of the device. */
+const struct buffer *script_device_state(const struct script_device *device);
+/* Gives a device its state.  False where that is not what a state can be; it is left as it was. */
+bool script_device_set_state(struct script_device *device, const void *value, size_t size);
 
 /*
  * The polls that the script declares, appended to list as a value: a list of maps of plain data
  * (polls may be a function of the device).  0, or -EINVAL with the error.
  */
 int script_polls(struct script_device *device, struct buffer *list, struct script_error *error);
+/* The same for the requests that go before the first poll, and again after the device was down. */
+int script_setup(struct script_device *device, struct buffer *list, struct script_error *error);
 
-/* Reports that a call gave, in their order. */
+enum discover_answer {
+	DISCOVER_REQUESTS, /* run these, then call again with their outcome */
+	DISCOVER_POLLS, /* the list has the device's polls */
+	DISCOVER_FAILED, /* error->text says why, in the script's words */
+};
+
+/*
+ * What the script asks to find the device's polls.  last is the outcome of what it asked before, NULL
+ * at the beginning.  list gets a value: a list of maps.  Returns an enum discover_answer, or -EINVAL
+ * with the error.  Only where script_has(script, "discover").
+ */
+int script_discover(struct script_device *device, const struct outcome *last, struct buffer *list,
+	struct script_error *error);
+
+/* Reports that a call gave, in their order, and what it warns of. */
 struct reports {
 	struct report **items; /* owned */
 	size_t count;
+	char **warnings; /* owned */
+	size_t warning_count;
 };
 void reports_finish(struct reports *reports);
 
@@ -52,6 +82,10 @@ void reports_finish(struct reports *reports);
  * no reports.  Without a decode function the bytes are one raw report.
  */
 int script_decode(struct script_device *device, const struct reading *reading,
+	struct reports *reports, struct script_error *error);
+
+/* The same of a change of the device's health; nothing where the script has no function for it. */
+int script_health(struct script_device *device, const struct health *change,
 	struct reports *reports, struct script_error *error);
 
 enum encode_answer {

@@ -58,6 +58,38 @@ static void print_json(const void *data, size_t size)
 	puts(buffer_text(&text));
 }
 
+/* What a request writes, and whatever is no text, is shown in digits. */
+static bool wants_digits(const struct value *key, const struct value *value)
+{
+	bool digits = strcmp(key->text, "bytes") == 0;
+	for (size_t i = 0; i < value->size && !digits; i++)
+		digits = value->text[i] < ' ' || value->text[i] > '~';
+	return digits;
+}
+
+static void print_request(struct value_reader *reader)
+{
+	OWNED_BUFFER shown = BUFFER_EMPTY;
+	struct value map, key, value;
+	value_next(reader, &map);
+	value_put_map(&shown, (uint32_t)map.size);
+	for (size_t i = 0; i < map.size && value_next(reader, &key); i++) {
+		const uint8_t *from = reader->at;
+		struct value_reader look = *reader;
+		value_put_string(&shown, key.text, key.size);
+		value_next(&look, &value);
+		value_skip(reader);
+		if (value.type == VALUE_STRING && wants_digits(&key, &value)) {
+			OWNED_BUFFER text = BUFFER_EMPTY;
+			hex_put(&text, value.text, value.size);
+			value_put_text(&shown, buffer_text(&text));
+		} else {
+			buffer_put(&shown, from, (size_t)(reader->at - from));
+		}
+	}
+	print_json(shown.data, shown.size);
+}
+
 static void print_list(const struct buffer *list)
 {
 	struct value_reader reader = value_reader(list->data, list->size);
@@ -68,6 +100,15 @@ static void print_list(const struct buffer *list)
 		value_skip(&reader);
 		print_json(from, (size_t)(reader.at - from));
 	}
+}
+
+static void print_requests(const struct buffer *list)
+{
+	struct value_reader reader = value_reader(list->data, list->size);
+	struct value header;
+	value_next(&reader, &header);
+	for (size_t i = 0; i < header.size; i++)
+		print_request(&reader);
 }
 
 static struct plan *plan_of(const char *poll)
@@ -125,7 +166,7 @@ static int run_command(const struct wish *wish, struct stage *stage)
 		fprintf(stderr, "%s has no encode\n", wish->file);
 		status = SCRIPT_FAILED;
 	} else {
-		print_list(&list);
+		print_requests(&list);
 		if (answer == ENCODE_MORE)
 			puts("and then more, by what comes back");
 	}
@@ -139,7 +180,7 @@ static int run_polls(const struct wish *wish, struct stage *stage)
 	struct script_error error;
 	if (script_polls(stage->device, &list, &error) < 0)
 		return show_error(wish, &error);
-	print_list(&list);
+	print_requests(&list);
 	return 0;
 }
 

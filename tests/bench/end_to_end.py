@@ -28,12 +28,15 @@ return {
 """
 
 # Ten registers; the first four tell how old they are.
-DEVICES = {
-    "lines": [{"name": "net", "type": "tcp", "listeners": LISTENERS, "units": [{"id": 1, "map": [
-        {"table": "holding", "address": 0, "count": 4, "number": "uint64", "rule": "clock",
-         "period": 1e-6},
-        {"table": "holding", "address": 4, "count": 6, "rule": "counter", "base": 2301,
-         "period": 1}]}]}]}
+MAP = [{"table": "holding", "address": 0, "count": 4, "number": "uint64", "rule": "clock",
+        "period": 1e-6},
+       {"table": "holding", "address": 4, "count": 6, "rule": "counter", "base": 2301, "period": 1}]
+
+
+def lines(units):
+    return {"lines": [{"name": "net", "type": "tcp", "listeners": LISTENERS,
+                       "units": [{"id": 1 + i, "map": MAP} for i in range(units)]}]}
+
 
 # What a process that does nothing else sees of the machine's load.
 TIMERS = """
@@ -47,21 +50,22 @@ while time.monotonic() < end:
 
 
 class Load:
-    """A running bridge with so many devices on connections of their own, and what it talks to."""
+    """A running bridge with so many devices, so many units to a connection, and what it talks to."""
 
-    def __init__(self, devices, period, mqtt=True, enos=""):
-        self.devices = devices
+    def __init__(self, devices, period, mqtt=True, enos="", name="gw", bridge="", units=1):
+        self.devices, self.units = devices, units
         with contextlib.ExitStack() as parts:
             self.folder = tempfile.mkdtemp(prefix="enos-bridge-bench-")
             parts.callback(shutil.rmtree, self.folder)
-            self.field = FieldSim(description=DEVICES, transcript=False)
+            self.field = FieldSim(description=lines(units), transcript=False)
             parts.callback(self.field.stop)
             self.cloud = CloudSim(self.folder, transcript=False)
             parts.callback(self.cloud.stop)
-            self.broker = Broker(self.folder) if mqtt else None
+            self.broker = Broker(self.folder, bridge) if mqtt else None
             if mqtt:
                 parts.callback(self.broker.stop)
             self.gateway = Gateway(self.folder)
+            self.gateway.name = name
             self.configure(period, enos)
             self.parts = parts.pop_all()
 
@@ -70,9 +74,11 @@ class Load:
         with open(self.field.path("ports"), encoding="ascii") as file:
             ports = [int(row.split()[1]) for row in file]
         for i in range(self.devices):
-            self.gateway.bus("b%d" % i, 'type = "tcp"; host = "127.0.0.1"; port = %d;'
-                             % ports[i % len(ports)])
-            self.gateway.device("d%d" % i, "b%d" % i, 1, "d%d" % i, "ten.lua")
+            bus, unit = divmod(i, self.units)
+            if unit == 0:
+                self.gateway.bus("b%d" % bus, 'type = "tcp"; host = "127.0.0.1"; port = %d;'
+                                 % ports[bus % len(ports)])
+            self.gateway.device("d%d" % i, "b%d" % bus, 1 + unit, "d%d" % i, "ten.lua")
         self.gateway.write('host = "127.0.0.1"; port = %d; %s' % (self.cloud.port, enos),
                            self.broker and 'host = "127.0.0.1"; port = %d;' % self.broker.port)
 
@@ -245,6 +251,42 @@ def many(figures, seconds):
         figures.at_most("violations that the cloud saw, 9,500 devices", run.violations, 0, "%d")
 
 
+def forgotten(figures, seconds):
+    """10,000 sessions: how their logins are spread at the start, and when a cloud has forgotten them."""
+    spread_s = 10
+    with Load(10000, 10, mqtt=False, enos="start_spread = %d;" % spread_s, units=100) as load:
+        begun = time.monotonic()
+        load.gateway.start()
+        load.parts.callback(load.gateway.stop)
+        most, before, seen = 0, begun, 0
+        while seen < load.devices:
+            time.sleep(0.5)
+            now, logins = time.monotonic(), load.cloud.stats()["authentications"]
+            most, before, seen = max(most, (logins - seen) / (now - before)), now, logins
+        figures.at_most("10,000 devices, start_spread %d s: all are logged in [s]" % spread_s,
+                        time.monotonic() - begun, spread_s + 5, "%.1f",
+                        "; most logins in half a second: %.0f/s" % most)
+        load.settle()
+        run = load.measure(max(seconds, 20))
+        figures.add("10,000 devices at 10 s: readings acknowledged per second", "%.0f" % run.rate,
+                    "1000", run.rate > 995)
+        figures.at_most("10,000 devices at 10 s, 100 to a connection: RSS [MiB]", run.after.rss_mib, 64)
+        figures.at_most("CPU of 10,000 devices at 10 s [% of a core]", 100 * run.cpu_s / run.span,
+                        25, "%.1f", " (%.4f ms per reading: %s)" % (run.cpu_ms, run.threads()))
+        before = load.cloud.stats()
+        begun = time.monotonic()
+        load.cloud.ask("restart")
+        wait_until("every device is logged in again", lambda: load.cloud.stats()["authentications"]
+                   >= before["authentications"] + load.devices)
+        over = time.monotonic() - begun
+        load.settle()
+        after = load.cloud.stats()
+        figures.at_most("a cloud restart that forgets 10,000 tokens: all are logged in again [s]", over,
+                        60, "%.1f", "; %.2f logins a device" %
+                        ((after["authentications"] - before["authentications"]) / load.devices))
+        figures.at_most("violations that the cloud saw, 10,000 devices", after["violations"], 0, "%d")
+
+
 def wakeups(figures, seconds):
     """Both at once: they sleep nearly always."""
     with Load(100, 60, enos="command_poll = 100;") as slow, Load(100, 60) as usual:
@@ -294,4 +336,4 @@ def size(figures, _):
     figures.at_most("size of the daemon, its plugins and scripts [KiB]", total / 1024, 2048, "%.0f")
 
 
-PARTS = (size, thousand, fastest, many, disk, wakeups)
+PARTS = (size, thousand, fastest, many, forgotten, disk, wakeups)

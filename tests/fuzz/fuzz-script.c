@@ -73,6 +73,36 @@ static void command(struct script_device *device)
 	command_destroy(command);
 }
 
+/* What finds and prepares a device, and hears of its health. */
+static void others(const struct script *script, struct script_device *device)
+{
+	struct buffer list = BUFFER_EMPTY;
+	struct script_error error = { 0 };
+	check(script, &error, script_setup(device, &list, &error));
+	if (list.size && !value_valid(list.data, list.size))
+		abort();
+	struct outcome *outcome = outcome_create(1, 1, 1);
+	buffer_put(&outcome->steps[0].bytes, "\0\1", 2);
+	for (int i = 0; script_has(script, "discover") && i < 2; i++) {
+		buffer_clear(&list);
+		error = (struct script_error){ 0 };
+		check(script, &error, script_discover(device, i ? outcome : NULL, &list, &error));
+		if (list.size && !value_valid(list.data, list.size))
+			abort();
+	}
+	message_destroy(&outcome->mail);
+	struct health *health = health_create(1, HEALTH_DOWN);
+	struct reports reports;
+	error = (struct script_error){ 0 };
+	check(script, &error, script_health(device, health, &reports, &error));
+	reports_finish(&reports);
+	message_destroy(&health->mail);
+	buffer_finish(&list);
+	const struct buffer *state = script_device_state(device);
+	if (state->size && !value_valid(state->data, state->size))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct script script = { .file = "fuzz.lua",
@@ -94,8 +124,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	decode(device);
 	command(device);
+	others(&script, device);
 	buffer_finish(&polls);
 	script_device_destroy(device);
-	sandbox_destroy(script.program.box);
+	program_finish(&script.program);
 	return 0;
 }

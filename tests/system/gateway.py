@@ -164,8 +164,9 @@ class CloudSim:
 
 
 class Broker:
-    def __init__(self, folder):
+    def __init__(self, folder, more=""):
         self.folder = folder
+        self.more = more
         self.held = Port(socket.SOCK_STREAM)
         self.port = self.held.number
         self.start()
@@ -173,7 +174,7 @@ class Broker:
     def start(self):
         path = os.path.join(self.folder, "mosquitto.conf")
         with open(path, "w", encoding="ascii") as file:
-            file.write("listener %d 127.0.0.1\nallow_anonymous true\n" % self.port)
+            file.write("listener %d 127.0.0.1\nallow_anonymous true\n%s" % (self.port, self.more))
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         self.process = Process(self.folder, "mosquitto", [program, "-c", path])
 
@@ -198,6 +199,22 @@ class Broker:
         return status
 
 
+BRIDGE = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                      "..", "..", "etc", "mosquitto", "enos-bridge-site.conf")
+# Else mosquitto leaves root's rights, and with them the test's folder.
+AS_ROOT = "user root\n" if os.getuid() == 0 else ""
+
+
+def bridge_to(central, name, folder):
+    """The bridge's file as it is shipped, filled in as its head says; mosquitto's own goes to the folder."""
+    with open(BRIDGE, encoding="ascii") as file:
+        text = file.read()
+    for word, value in (("GATEWAY", name), ("CENTRAL_HOST", "127.0.0.1"),
+                        ("CENTRAL_PORT", str(central.port))):
+        text = text.replace(word, value)
+    return text + "persistence_location %s/\n%s" % (folder, AS_ROOT)
+
+
 class Gateway:
     """Writes the configuration and runs the daemon."""
 
@@ -205,6 +222,7 @@ class Gateway:
         self.folder = folder
         self.program = program
         self.environment = {}
+        self.name = "gw"
         for name in ("plugins", "scripts", "state"):
             os.mkdir(os.path.join(folder, name), 0o755)
         for plugin in glob.glob(PROGRAMS + "/plugins/.libs/*.so"):
@@ -232,8 +250,8 @@ class Gateway:
             % (name, bus, address, script, key, secret or 'device_secret = "secret-%s";' % key, more))
 
     def write(self, enos, mqtt=None):
-        text = ('gateway = { name = "gw"; state_dir = "%s"; plugin_dir = "%s"; script_dirs = [ "%s" ]; '
-                'control_socket = "%s"; };\n' % (self.path("state"), self.path("plugins"),
+        text = ('gateway = { name = "%s"; state_dir = "%s"; plugin_dir = "%s"; script_dirs = [ "%s" ]; '
+                'control_socket = "%s"; };\n' % (self.name, self.path("state"), self.path("plugins"),
                                                 self.path("scripts"), self.path("control")))
         text += "enos = { %s };\n" % enos
         if mqtt:
@@ -287,7 +305,7 @@ class Offline(Gateway):
 class Site:
     """All of it, for one test: `with Site() as site:`."""
 
-    def __init__(self, *cloud_options, field=None, broker=True):
+    def __init__(self, *cloud_options, field=None, broker=True, broker_more=""):
         self.folder = tempfile.mkdtemp(prefix="enos-bridge-system-")
         self.ports = []
         if isinstance(field, dict):
@@ -296,7 +314,7 @@ class Site:
             field = field or ["--tcp", "127.0.0.1:PORT", "--name", "net", "--units", "1-3"]
             self.field = FieldSim(*map(self.fill_in, field))
         self.cloud = CloudSim(self.folder, *cloud_options)
-        self.broker = Broker(self.folder) if broker else None
+        self.broker = Broker(self.folder, broker_more) if broker else None
         self.gateway = Gateway(self.folder)
 
     def fill_in(self, argument):

@@ -218,7 +218,7 @@ static void test_loading(void **state)
 	check_error("", "test.lua: the file returns nothing");
 	check_error("return { 1, 2 }", "test.lua: the file returns a list");
 	check_error("return {\n decod = function() end }",
-		"test.lua:2: the file returns an unknown 'decod': it may have polls, decode,");
+		"test.lua:2: the file returns an unknown 'decod': it may have parameters, setup");
 	check_error("return { version = 5 }", "test.lua: the file returns an unknown 'version'");
 	check_error(
 		"return { decode = {} }", "test.lua: 'decode' is a table: it is to be a function");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs the examples of docs/scripts.md: each ```lua block is a file, each ```result block gives it
- * bytes and what comes out, each ```command block a command and what it becomes.
+ * bytes and what comes out, each ```command block a command and what it becomes, each ```health block a
+ * state, and each ```discover block the bytes of the last request.
  */
 #include "script-fixture.h"
 
@@ -49,6 +50,14 @@ static void load_example(struct fixture *fixture, const char *source)
 	fixture_device(fixture, NULL);
 }
 
+static void put_reports(struct fixture *fixture, struct buffer *text)
+{
+	for (size_t i = 0; i < fixture->reports.count; i++)
+		buffer_printf(text, "%s\n", fixture_report(fixture, i));
+	for (size_t i = 0; i < fixture->reports.warning_count; i++)
+		buffer_printf(text, "warning %s\n", fixture->reports.warnings[i]);
+}
+
 /* The first line of the block is the bytes, the others are the reports or the error. */
 static void check_example(struct fixture *fixture, const char *block)
 {
@@ -59,10 +68,64 @@ static void check_example(struct fixture *fixture, const char *block)
 	assert_int_equal(hex_parse(&bytes, digits), 0);
 	if (fixture_decode(fixture, bytes.data, bytes.size) < 0)
 		buffer_printf(&got, "error %s\n", fixture->error.text);
-	for (size_t i = 0; i < fixture->reports.count; i++)
-		buffer_printf(&got, "%s\n", fixture_report(fixture, i));
+	put_reports(fixture, &got);
 	assert_string_equal(buffer_text(&got), end + 1);
 	buffer_finish(&bytes);
+	buffer_finish(&got);
+}
+
+/* The first line is the state, the others are the reports. */
+static void check_health(struct fixture *fixture, const char *block)
+{
+	struct buffer got = BUFFER_EMPTY;
+	const char *end = strchr(block, '\n');
+	assert_non_null(end);
+	int state = HEALTH_OK;
+	while (strncmp(health_name(state), block, (size_t)(end - block)) != 0)
+		assert_true(++state <= HEALTH_DOWN);
+	struct health *health = health_create(7, state);
+	reports_finish(&fixture->reports);
+	assert_int_equal(
+		script_health(fixture->device, health, &fixture->reports, &fixture->error), 0);
+	put_reports(fixture, &got);
+	assert_string_equal(buffer_text(&got), end + 1);
+	message_destroy(&health->mail);
+	buffer_finish(&got);
+}
+
+/* The first line is what the last request read, "-" at the beginning, or how it failed. */
+static struct outcome *outcome_of(const char *line)
+{
+	if (strcmp(line, "-") == 0)
+		return NULL;
+	struct outcome *outcome = outcome_create(7, 1, 1);
+	if (strcmp(line, "exception") == 0)
+		outcome->steps[0].status = OUTCOME_EXCEPTION;
+	else
+		assert_int_equal(hex_parse(&outcome->steps[0].bytes, line), 0);
+	return outcome;
+}
+
+static void check_discover(struct fixture *fixture, const char *block)
+{
+	static const char *const answers[] = { [DISCOVER_REQUESTS] = "requests",
+		[DISCOVER_POLLS] = "polls",
+		[DISCOVER_FAILED] = "failed" };
+	struct buffer list = BUFFER_EMPTY, got = BUFFER_EMPTY;
+	const char *end = strchr(block, '\n');
+	assert_non_null(end);
+	char *line OWNED = strndup(block, (size_t)(end - block));
+	struct outcome *outcome = outcome_of(line);
+	int answer = script_discover(fixture->device, outcome, &list, &fixture->error);
+	if (answer < 0)
+		fail_msg("%s", fixture->error.text);
+	buffer_printf(&got, "%s %s\n", answers[answer],
+		answer == DISCOVER_FAILED ? fixture->error.text
+					  : fixture_json(fixture, list.data, list.size));
+	assert_string_equal(buffer_text(&got), end + 1);
+	if (outcome)
+		message_destroy(&outcome->mail);
+	buffer_finish(&list);
 	buffer_finish(&got);
 }
 
@@ -112,6 +175,12 @@ static void test_examples(void **state)
 			results++;
 		} else if (strcmp(block.kind, "command") == 0) {
 			check_command(&fixture, buffer_text(&block.text));
+			results++;
+		} else if (strcmp(block.kind, "health") == 0) {
+			check_health(&fixture, buffer_text(&block.text));
+			results++;
+		} else if (strcmp(block.kind, "discover") == 0) {
+			check_discover(&fixture, buffer_text(&block.text));
 			results++;
 		}
 	}

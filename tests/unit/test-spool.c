@@ -221,6 +221,56 @@ static void of_attributes_the_newest_are_kept(void **state)
 	rig_finish(&rig);
 }
 
+/* Each replaces the one before it; nevertheless the disk gets one of them in time. */
+static void attributes_that_change_all_the_time_are_stored(void **state)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig_start(&rig);
+	rig_online(&rig, false);
+	for (int i = 0; i < 40; i++) {
+		rig_put(&rig, 0, REPORT_ATTRIBUTES, "{\"a\":1}");
+		rig_pass(&rig, 50);
+		/* What is there stays until the newer one is. */
+		if (i > 20)
+			assert_true(rig_status(&rig, "rows") > 0);
+	}
+	assert_true(rig_status(&rig, "written") >= 2);
+	rig_pass(&rig, 1100);
+	const struct report *report;
+	assert_int_equal(queue_peek(&rig.queues[0], &report, 1), 1);
+	assert_int_equal(report->stamp.wall_ms, rig.mark);
+	rig_pass(&rig, 5000);
+	assert_int_equal(rig_status(&rig, "rows"), 1);
+	rig_stop(&rig);
+	rig_finish(&rig);
+}
+
+/* A kill would bring back the older ones behind it. */
+static void newer_attributes_are_stored_before_they_go(void **state)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig_start(&rig);
+	rig_put(&rig, 0, REPORT_ATTRIBUTES, "{\"a\":1}");
+	rig_pass(&rig, 1100);
+	rig_online(&rig, true);
+	assert_true(rig_take(&rig, 0) > 0);
+	/* The row of that one is still there. */
+	rig_put(&rig, 0, REPORT_ATTRIBUTES, "{\"a\":2}");
+	assert_false(queue_ready(&rig.queues[0]));
+	rig_points(&rig, 0);
+	assert_true(rig_take(&rig, 0) > 0);
+	rig_pass(&rig, 1100);
+	assert_int_equal(rig_take(&rig, 0), rig.mark - 1);
+	rig_pass(&rig, 5000);
+	assert_int_equal(rig_status(&rig, "rows"), 0);
+	rig_put(&rig, 0, REPORT_ATTRIBUTES, "{\"a\":3}");
+	assert_true(rig_take(&rig, 0) > 0);
+	rig_stop(&rig);
+	rig_finish(&rig);
+}
+
 static void nothing_is_lost_or_comes_twice_while_the_cloud_flaps(void **state)
 {
 	struct rig rig;
@@ -440,6 +490,8 @@ int main(void)
 		cmocka_unit_test(live_reports_do_not_wait_for_the_backlog),
 		cmocka_unit_test(raw_bytes_and_events_keep_their_order),
 		cmocka_unit_test(of_attributes_the_newest_are_kept),
+		cmocka_unit_test(attributes_that_change_all_the_time_are_stored),
+		cmocka_unit_test(newer_attributes_are_stored_before_they_go),
 		cmocka_unit_test(nothing_is_lost_or_comes_twice_while_the_cloud_flaps),
 		cmocka_unit_test(the_backlog_comes_at_its_rate),
 		cmocka_unit_test(raw_bytes_wait_until_the_disk_is_known),

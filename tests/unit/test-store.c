@@ -282,6 +282,48 @@ static void counts_outlive_a_kill(void **state)
 	rig_finish(&rig);
 }
 
+static int delete (struct store *store, uint64_t first, size_t count)
+{
+	OWNED uint64_t *gone = must_array(count, sizeof(*gone));
+	for (size_t i = 0; i < count; i++)
+		gone[i] = first + i;
+	const struct store_write write = {
+		.gone = gone, .gone_count = count, .max_bytes = UINT64_MAX
+	};
+	return store_write(store, &write);
+}
+
+/* Else what comes later would stand before the counts of what was there once, and never be found. */
+static void ids_never_go_back(void **state)
+{
+	struct rig rig;
+	rig_init(&rig);
+	struct store *store = store_create(rig.directory, rig.devices, DEVICES);
+	assert_int_equal(append(store, 1, 500, 0), 0);
+	store_destroy(store);
+	store = store_create(rig.directory, rig.devices, DEVICES);
+	assert_int_equal(delete (store, 1, 500), 0);
+	store_destroy(store);
+	store = store_create(rig.directory, rig.devices, DEVICES);
+	assert_int_equal(store_open(store), 0);
+	uint64_t next = store_next_id(store);
+	assert_int_equal(next, 501);
+	assert_int_equal(append(store, next, 5, 1), 0);
+	struct copy file = load(rig.path, ""), log = load(rig.path, "-wal");
+	store_destroy(store);
+	save(rig.path, "", file);
+	save(rig.path, "-wal", log);
+	store = store_create(rig.directory, rig.devices, DEVICES);
+	assert_int_equal(store_open(store), 0);
+	assert_int_equal(store_counts(store, 1).points, 5);
+	assert_int_equal(store_counts(store, 1).first, next);
+	assert_int_equal(store_counts(store, 0).points, 0);
+	store_destroy(store);
+	free(file.bytes);
+	free(log.bytes);
+	rig_finish(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +334,7 @@ int main(void)
 		cmocka_unit_test(a_quiet_device_keeps_its_rows),
 		cmocka_unit_test(what_is_too_old_goes),
 		cmocka_unit_test(counts_outlive_a_kill),
+		cmocka_unit_test(ids_never_go_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
