@@ -44,6 +44,8 @@ static void device_destroy(struct device *device)
 		buffer_finish(&device->points[i].value);
 	}
 	free(device->points);
+	buffer_finish(&device->incoming);
+	buffer_finish(&device->outgoing);
 	free(device->product);
 	free(device->key);
 	free(device->secret);

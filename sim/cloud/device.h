@@ -40,6 +40,7 @@ struct device {
 	bool has_faults;
 
 	struct list commands; /* struct command, in the order of their coming */
+	struct buffer incoming, outgoing; /* payloads in blocks */
 	struct point *points;
 	size_t point_count, point_room, point_hint;
 	uint64_t messages, readings, violations;

@@ -224,6 +224,8 @@ static void send_answer(
 		.message_id = packet->type == PACKET_CON ? packet->message_id
 							 : exchanges->next_id++,
 		.token = { packet->token, packet->token_size },
+		.block1 = answer->block1,
+		.block2 = answer->block2,
 		.notice = bytes_of(&answer->notice),
 		.command = bytes_of(&answer->command),
 		.payload = bytes_of(&answer->payload),
@@ -313,6 +315,7 @@ static void process(struct exchanges *exchanges, const struct request *request,
 	answer->code = CODE_SERVER_ERROR;
 	answer->silent = answer->begins = false;
 	answer->unsure[0] = answer->unsure[1] = NULL;
+	answer->block1 = answer->block2 = (struct block){ .there = false };
 	buffer_clear(&answer->payload);
 	buffer_clear(&answer->notice);
 	buffer_clear(&answer->command);

@@ -18,6 +18,7 @@ struct answer {
 	uint8_t code;
 	bool silent; /* none at all */
 	bool begins; /* the client begins anew: no message before this one counts as its own */
+	struct block block1, block2;
 	struct buffer payload;
 	struct buffer notice, command; /* options 2100 and 2102; empty: without */
 	/* These get true where the answer may not have reached the client; may be NULL. */

@@ -28,6 +28,7 @@ enum option_code {
 	OPT_SIGNATURE_IV,
 	OPT_SIGNATURE_CIPHER,
 	OPT_PAYLOAD_MAX,
+	OPT_BLOCK_SIZE,
 	OPT_DUPLICATE_WINDOW,
 	OPT_COMMAND_TIMEOUT,
 	OPT_COMMAND_RESENDS,
@@ -59,6 +60,7 @@ static const struct option longs[] = {
 	{ "signature-iv", required_argument, NULL, OPT_SIGNATURE_IV },
 	{ "signature-cipher", required_argument, NULL, OPT_SIGNATURE_CIPHER },
 	{ "payload-max", required_argument, NULL, OPT_PAYLOAD_MAX },
+	{ "block-size", required_argument, NULL, OPT_BLOCK_SIZE },
 	{ "duplicate-window", required_argument, NULL, OPT_DUPLICATE_WINDOW },
 	{ "command-timeout", required_argument, NULL, OPT_COMMAND_TIMEOUT },
 	{ "command-resends", required_argument, NULL, OPT_COMMAND_RESENDS },
@@ -94,6 +96,7 @@ static const char usage[] =
 	"  --signature-iv HEX       16 bytes, default all zero\n"
 	"  --signature-cipher NAME  aes-128-cbc or aes-128-ecb\n"
 	"  --payload-max BYTES      1024; what is longer is a violation\n"
+	"  --block-size BYTES       of block-wise transfer, 1024; 16 at least\n"
 	"  --duplicate-window N     points remembered to find repeated ones, 4000000\n"
 	"  --command-timeout S      without a reply a command is given out again after this, 30\n"
 	"  --command-resends N      how often, 3\n"
@@ -208,6 +211,11 @@ static bool take_number(struct options *options, int code, const char *text)
 		if (!parse_number("payload-max", text, DATAGRAM_MAX, &number))
 			return false;
 		settings->payload_max = (size_t)number;
+		return true;
+	case OPT_BLOCK_SIZE:
+		if (!parse_number("block-size", text, 1024, &number))
+			return false;
+		settings->block_size = (size_t)number;
 		return true;
 	case OPT_DUPLICATE_WINDOW:
 		if (!parse_number("duplicate-window", text, 1000000000, &number))

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "block.h"
 #include "command.h"
 #include "util/alloc.h"
 
@@ -15,6 +16,7 @@ void sim_settings_init(struct sim_settings *settings)
 	*settings = (struct sim_settings){
 		.empty_get = CODE_CONTENT,
 		.payload_max = 1024,
+		.block_size = 1024,
 		.duplicate_window = 4000000,
 		.command_timeout_us = 30 * USEC_PER_SEC,
 		.command_resends = 3,
@@ -159,8 +161,14 @@ static void serve(struct call *call)
 	} else if (is_auth(packet)) {
 		session_authenticate(call);
 	} else if (call->sim->tunnels || session_admit(call)) {
+		struct packet whole = *packet;
 		call->device->until_us = loop_now(call->sim->loop) + call->device->lifetime_us;
-		topic_serve(call);
+		call->packet = &whole;
+		if (block_take(call, &whole)) {
+			topic_serve(call);
+			block_answer(call);
+		}
+		call->packet = packet;
 		commands_announce(call);
 	}
 }

@@ -23,7 +23,7 @@ struct sim_settings {
 	bool ecb;
 	uint8_t signature_iv[SIGNATURE_KEY_SIZE];
 	uint8_t empty_get; /* the code that answers a GET when nothing waits */
-	size_t payload_max;
+	size_t payload_max, block_size;
 	size_t duplicate_window; /* points remembered to recognise repeated ones */
 	int64_t command_timeout_us; /* without a reply a command is given out again */
 	unsigned command_resends;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cloud/cloud.h"
 #include "core/codec.h"
 #include "util/alloc.h"
 #include "util/clock.h"
@@ -85,7 +86,9 @@ static void print_reply(struct buffer *json, const struct command *command, int 
 static void fit_reply(
 	const struct pipeline *pipeline, const struct command *command, struct reply *reply)
 {
-	size_t size = reply->payload.size, room = conf_of(pipeline)->enos.max_payload;
+	const struct conf *conf = conf_of(pipeline);
+	const struct conf_enos *own = conf->devices[command->device].enos;
+	size_t size = reply->payload.size, room = cloud_payload_max(own ? own : &conf->enos);
 	char why[120];
 	if (size <= room)
 		return;

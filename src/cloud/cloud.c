@@ -39,6 +39,11 @@ struct displaced_report {
 	enum report_fate fate;
 };
 
+uint32_t cloud_payload_max(const struct conf_enos *enos)
+{
+	return enos->block_wise ? BLOCKS_TOTAL_MAX : enos->max_payload;
+}
+
 static struct endpoint *open_endpoint(void *context, bool secured,
 	const struct endpoint_listener *listener, void *listener_context)
 {

@@ -5,20 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cloud/activation.h"
+#include "cloud/handshake.h"
 #include "util/alloc.h"
 #include "util/log.h"
 
 #define DOWN_RAW "thing/model/down_raw"
-/* "{pk},{dk},{secureMode},{lifetime}" (enos-protocol, 6); keys have at most 128 bytes. */
-#define IDENTITY_ROOM 300
-#define MODE_DEVICE_SECRET 2
-#define MODE_PRODUCT_SECRET 3
 
 /* A token is refused this often in a row before the message is suspected instead. */
 #define SUSPECT_MESSAGE_AFTER 4
 
-static int connect_endpoint(struct session *session, const struct endpoint_secret *secret)
+int exchange_connect(struct session *session, const struct endpoint_secret *secret)
 {
 	const union address *address = server_address(session->server, session->address_number);
 	if (!address)
@@ -31,11 +27,10 @@ static int connect_endpoint(struct session *session, const struct endpoint_secre
 	return result;
 }
 
-/* Sends the request under a token of its own; a retransmission by the library keeps it. */
-static int transmit(struct session *session, struct cloud_request *request)
+int exchange_transmit(struct session *session, struct cloud_request *request)
 {
 	if (!session->connected) {
-		int result = session_secure(session) ? -ENOTCONN : connect_endpoint(session, NULL);
+		int result = session_secure(session) ? -ENOTCONN : exchange_connect(session, NULL);
 		if (result < 0)
 			return result;
 	}
@@ -72,48 +67,7 @@ int exchange_login(struct session *session)
 	};
 	session->login = true;
 	session->counters[COUNT_LOGINS]++;
-	return transmit(session, &request);
-}
-
-int exchange_handshake(struct session *session)
-{
-	const struct conf_device *device = session->device;
-	uint8_t key[CRYPTO_KEY_SIZE];
-	char identity[IDENTITY_ROOM];
-	bool own = device->secret || (session->secret && !session->secret_doubted);
-	session->activating = !own;
-	snprintf(identity, sizeof(identity), "%s,%s,%d,%u", device->product_key, device->device_key,
-		own ? MODE_DEVICE_SECRET : MODE_PRODUCT_SECRET, session->enos->lifetime_s);
-	if (own)
-		memcpy(key, session->key, sizeof(key));
-	else
-		crypto_key(key, device->product_secret);
-	const struct endpoint_secret secret = { identity, key, sizeof(key) };
-	int result = connect_endpoint(session, &secret);
-	explicit_bzero(key, sizeof(key));
-	if (result < 0)
-		return result;
-	session->login = true;
-	session->sent_token = 0;
-	session->sent_us = loop_now(session->plane->loop);
-	session->in_flight = true;
-	session->answered = false;
-	session->counters[COUNT_HANDSHAKES]++;
-	return 0;
-}
-
-int exchange_activate(struct session *session)
-{
-	struct buffer *path = &session->plane->path;
-	buffer_clear(path);
-	buffer_printf(path, "topic/ext/session/%s/%s/thing/activate/info",
-		session->device->product_key, session->device->device_key);
-	struct cloud_request request = {
-		.method = REQUEST_GET,
-		.path = buffer_text(path),
-		.content_format = CONTENT_NONE,
-	};
-	return transmit(session, &request);
+	return exchange_transmit(session, &request);
 }
 
 /* Sends a message on a topic of the device's, signed where the dialect wants it. */
@@ -132,6 +86,8 @@ static int transmit_message(
 	buffer_put_text(&plane->path, topic);
 	buffer_put_text(&plane->path, tail);
 	request->path = buffer_text(&plane->path);
+	if (enos->block_wise)
+		blocks_cut(&session->blocks, request, enos->max_payload);
 	if (enos->dialect == DIALECT_SIGNED && !session_secure(session)) {
 		enum crypto_cipher cipher = enos->signature_cipher == CIPHER_AES_128_ECB
 			? CRYPTO_AES_128_ECB
@@ -141,7 +97,7 @@ static int transmit_message(
 		request->signature = signature;
 	}
 	session->login = false;
-	return transmit(session, request);
+	return exchange_transmit(session, request);
 }
 
 static int send_reply(struct session *session)
@@ -160,6 +116,7 @@ static int send_reply(struct session *session)
 static int send_get(struct session *session, const char *topic)
 {
 	struct cloud_request request = { .method = REQUEST_GET, .content_format = CONTENT_NONE };
+	blocks_ask(&session->blocks, &request);
 	return transmit_message(session, &request, topic, "");
 }
 
@@ -191,6 +148,7 @@ static int send_reports(struct session *session)
 	const struct plane *plane = session->plane;
 	const struct payload_terms terms = {
 		.max_size = session->enos->max_payload,
+		.max_whole = cloud_payload_max(session->enos),
 		.batch = session->enos->batch && !session->singly,
 		.late_ms = plane->late_after_ms
 			? clock_wall_ms(loop_clock(plane->loop)) - plane->late_after_ms
@@ -262,44 +220,6 @@ int exchange_send(struct session *session)
 	/* It never will be sent, and all that is behind it must be. */
 	exchange_refused(session, "it does not fit into a message (enos.max_payload)");
 	return -ENOMSG;
-}
-
-/* The answer to exchange_activate(). */
-static enum input read_activation(
-	struct session *session, const struct cloud_response *response, char *reason, size_t room)
-{
-	const struct conf_device *device = session->device;
-	int class = response->code >> 5, detail = response->code & 31;
-	session->secret_doubted = false;
-	if (class != 2) {
-		snprintf(reason, room,
-			"activation refused with %d.%02d: check that the device is registered, and "
-			"dynamic activation is on in its product",
-			class, detail);
-		return class == 4 ? INPUT_SHUT_OUT : INPUT_LOST;
-	}
-	char *secret = activation_read(&session->plane->scratch, response->payload, response->size,
-		device->product_key, device->device_key);
-	if (!secret) {
-		session->counters[COUNT_BAD_JSON]++;
-		snprintf(reason, room, "activation answered without a secret for the device");
-		return INPUT_LOST;
-	}
-	session_activate(session, secret);
-	session->counters[COUNT_ACTIVATIONS]++;
-	int result = activation_store(
-		session->plane->state_dir, device->product_key, device->device_key, secret);
-	explicit_bzero(secret, strlen(secret));
-	free(secret);
-	if (result < 0)
-		log_error(
-			"cloud: %s: activated, but its secret cannot be kept in %s/" ACTIVATION_FOLDER
-			": %s: it asks again after the next start",
-			device->name, session->plane->state_dir, strerror(-result));
-	else
-		log_info("cloud: %s: activated, its secret is kept in %s/" ACTIVATION_FOLDER,
-			device->name, session->plane->state_dir);
-	return INPUT_ACTIVATED;
 }
 
 static enum input read_login(
@@ -398,11 +318,22 @@ enum input exchange_read(
 {
 	*reason = 0;
 	if (session->login && session_secure(session))
-		return read_activation(session, response, reason, room);
+		return handshake_read(session, response, reason, room);
 	if (session->login)
 		return read_login(session, response, reason, room);
 	if (response->code == CODE(4, 1))
 		return read_unauthorised(session, reason, room);
+	const char *why;
+	switch (blocks_judge(&session->blocks, response, &why)) {
+	case BLOCKS_NEXT:
+		return INPUT_PART;
+	case BLOCKS_REFUSED:
+		session->counters[COUNT_REFUSED]++;
+		snprintf(reason, room, "%s", why);
+		return INPUT_REFUSED;
+	case BLOCKS_WHOLE:
+		break;
+	}
 	bool get = session->purpose == PURPOSE_FETCH ||
 		(session->purpose == PURPOSE_POLL && session->enos->dialect == DIALECT_SIGNED);
 	if (response->code >> 5 != 2)
@@ -416,6 +347,7 @@ static void end_message(struct session *session)
 {
 	session->purpose = PURPOSE_NONE;
 	session->suspect = false;
+	blocks_finish(&session->blocks);
 	session->failures = session->silences = session->locked_out = 0;
 }
 

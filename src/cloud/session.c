@@ -5,25 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cloud/activation.h"
 #include "cloud/delivery.h"
 #include "cloud/exchange.h"
+#include "cloud/handshake.h"
 #include "util/alloc.h"
-#include "util/json.h"
 #include "util/log.h"
 
 /* Silences in a row after which the address is doubted. */
 #define DOUBT_AFTER 2
 /* Sessions that have nothing to say ask for commands in slots of this length. */
 #define SLOT_US USEC_PER_SEC
-
-static void wipe(char **secret)
-{
-	if (*secret)
-		explicit_bzero(*secret, strlen(*secret));
-	free(*secret);
-	*secret = NULL;
-}
 
 struct transition {
 	void (*act)(struct session *session, const char *reason); /* after the state was entered */
@@ -59,6 +50,7 @@ static const struct transition transitions[][INPUTS] = {
 	},
 	[SESSION_ONLINE] = {
 		[INPUT_WORK] = { proceed, SESSION_ONLINE },
+		[INPUT_PART] = { proceed, SESSION_ONLINE },
 		[INPUT_DONE] = { conclude, SESSION_ONLINE },
 		[INPUT_REFUSED] = { give_up, SESSION_ONLINE },
 		[INPUT_UNAUTHORISED] = { login, SESSION_AUTHENTICATING },
@@ -70,24 +62,13 @@ static const struct transition transitions[][INPUTS] = {
 	[SESSION_WAITING] = {
 		/* Answers after the deadline, to what was sent last. */
 		[INPUT_TOKEN] = { proceed, SESSION_ONLINE },
+		[INPUT_PART] = { proceed, SESSION_ONLINE },
 		[INPUT_DONE] = { conclude, SESSION_ONLINE },
 		[INPUT_REFUSED] = { give_up, SESSION_ONLINE },
 		[INPUT_DUE] = { proceed, SESSION_ONLINE },
 		[INPUT_EXPIRED] = { login, SESSION_AUTHENTICATING },
 	},
 };
-
-const char *session_state_name(enum session_state state)
-{
-	static const char *const names[] = {
-		[SESSION_IDLE] = "idle",
-		[SESSION_RESOLVING] = "resolving",
-		[SESSION_AUTHENTICATING] = "authenticating",
-		[SESSION_ONLINE] = "online",
-		[SESSION_WAITING] = "waiting",
-	};
-	return (size_t)state < sizeof(names) / sizeof(*names) ? names[state] : "unknown";
-}
 
 /* Whether a line about this session may be written now: many may change at the same time. */
 static bool may_speak(struct session *session)
@@ -196,8 +177,9 @@ static void login(struct session *session, const char *reason)
 	free(session->token);
 	session->token = NULL;
 	session->secured = false;
+	blocks_restart(&session->blocks);
 	bool secure = session_secure(session);
-	int result = secure ? exchange_handshake(session) : exchange_login(session);
+	int result = secure ? handshake_begin(session) : exchange_login(session);
 	if (result < 0)
 		session_step(session, INPUT_LOST, strerror(-result));
 	else if (secure)
@@ -257,6 +239,7 @@ static void ask(struct session *session, const char *reason)
 static void back_off(struct session *session, const char *reason)
 {
 	const struct conf_enos *enos = session->enos;
+	blocks_restart(&session->blocks);
 	uint32_t doublings = session->failures < 16 ? session->failures : 16;
 	int64_t wait_ms = (int64_t)enos->retry_min_ms << doublings;
 	if (wait_ms > enos->retry_max_ms)
@@ -330,8 +313,9 @@ static bool on_response(void *context, const struct cloud_response *response)
 	session->answered = true;
 	session->contact_us = session->sent_us;
 	session->silences = 0;
-	delivery_read(session, response);
-	enum input input = exchange_read(session, response, reason, sizeof(reason));
+	bool part = delivery_read(session, response);
+	enum input input = part ? INPUT_PART
+				: exchange_read(session, response, reason, sizeof(reason));
 	if (input == INPUT_TOKEN || input == INPUT_DONE || input == INPUT_REFUSED)
 		queue_set_online(&session->queue, true);
 	session_step(session, input, reason);
@@ -361,23 +345,17 @@ static const char *failure_reason(enum endpoint_failure failure)
 	return reasons[failure];
 }
 
-/* Whether the peer, as far as it goes, says no to the secret or to the device. */
-static bool refuses(enum endpoint_failure failure)
-{
-	return failure == ENDPOINT_KEY_DOUBTED || failure == ENDPOINT_KEY_REFUSED ||
-		failure == ENDPOINT_IDENTITY_REFUSED;
-}
-
 static void fail_handshake(struct session *session, enum endpoint_failure failure)
 {
 	session->in_flight = false;
 	session->counters[COUNT_HANDSHAKE_FAILURES]++;
 	/* In turns: one of the two may be out of date, and either may be right. */
-	session->secret_doubted = refuses(failure) && session->secret && !session->activating;
+	session->secret_doubted = handshake_refused(failure) && session->secret &&
+		!session->activating;
 	if (failure == ENDPOINT_MUTE)
 		doubt_address(session);
-	session_step(
-		session, refuses(failure) ? INPUT_SHUT_OUT : INPUT_LOST, failure_reason(failure));
+	session_step(session, handshake_refused(failure) ? INPUT_SHUT_OUT : INPUT_LOST,
+		failure_reason(failure));
 }
 
 static void on_failed(void *context, enum endpoint_failure failure, uint64_t token)
@@ -414,7 +392,7 @@ static void on_connected(void *context)
 	if (session->state != SESSION_AUTHENTICATING)
 		return;
 	if (session->activating) {
-		int result = exchange_activate(session);
+		int result = handshake_ask(session);
 		if (result < 0)
 			session_step(session, INPUT_LOST, strerror(-result));
 		else
@@ -443,25 +421,9 @@ void session_start(struct session *session, int64_t at_us)
 	wake_at(session, at_us);
 }
 
-/* Of the device's own secret, where that is known. */
-static void set_key(struct session *session)
-{
-	const char *secret = session->secret ? session->secret : session->device->secret;
-	if (secret)
-		crypto_key(session->key, secret);
-}
-
-void session_activate(struct session *session, const char *secret)
-{
-	wipe(&session->secret);
-	session->secret = must_strdup(secret);
-	session->secret_doubted = false;
-	set_key(session);
-}
-
 void session_rekey(struct session *session)
 {
-	set_key(session);
+	handshake_set_key(session);
 	free(TAKE(session->token));
 	session->secured = false;
 	session->failures = 0;
@@ -479,23 +441,6 @@ void session_addresses_changed(struct session *session)
 	session_step(session, INPUT_ADDRESS, "");
 }
 
-static void load_secret(struct session *session)
-{
-	const struct conf_device *device = session->device;
-	if (!device->product_secret)
-		return;
-	int result = activation_load(session->plane->state_dir, device->product_key,
-		device->device_key, &session->secret);
-	if (result == -EBADMSG)
-		log_error("cloud: %s: the secret kept in %s/" ACTIVATION_FOLDER
-			  " is damaged and was set aside: the device asks for it anew",
-			device->name, session->plane->state_dir);
-	else if (result < 0 && result != -ENOENT)
-		log_error("cloud: %s: the secret kept in %s/" ACTIVATION_FOLDER
-			  " cannot be read: %s: the device asks for it anew",
-			device->name, session->plane->state_dir, strerror(-result));
-}
-
 int session_create(struct session **result, const struct session_setup *setup)
 {
 	struct session *session = must_alloc(sizeof(*session));
@@ -510,8 +455,7 @@ int session_create(struct session **result, const struct session_setup *setup)
 	if (session->plane->spool)
 		spool_attach(session->plane->spool, session->number, &session->queue);
 	repeats_init(&session->repeats);
-	load_secret(session);
-	set_key(session);
+	handshake_load(session);
 	struct endpoint_source *source = &session->plane->endpoints;
 	errno = 0;
 	session->endpoint = source->open(
@@ -534,66 +478,11 @@ void session_destroy(struct session *session)
 	loop_disarm(session->plane->loop, &session->timer);
 	list_remove(&session->ready);
 	queue_finish(&session->queue);
+	blocks_finish(&session->blocks);
 	repeats_finish(&session->repeats);
 	free(session->token);
-	wipe(&session->secret);
-	explicit_bzero(session->key, sizeof(session->key));
+	handshake_forget(session);
 	free(session->waiting_command);
 	free(session->trouble);
 	free(session);
-}
-
-const char *counter_name(enum counter counter)
-{
-	static const char *const names[] = {
-		[COUNT_REQUESTS] = "requests",
-		[COUNT_LOGINS] = "logins",
-		[COUNT_HANDSHAKES] = "handshakes",
-		[COUNT_HANDSHAKE_FAILURES] = "handshake_failures",
-		[COUNT_ACTIVATIONS] = "activations",
-		[COUNT_POLLS] = "polls",
-		[COUNT_ACKNOWLEDGED] = "acknowledged",
-		[COUNT_REJECTED] = "rejected",
-		[COUNT_DROPPED] = "dropped",
-		[COUNT_REPLACED] = "replaced",
-		[COUNT_REFUSED_BATCHES] = "refused_batches",
-		[COUNT_REPLIES] = "replies",
-		[COUNT_REFUSED_REPLIES] = "refused_replies",
-		[COUNT_TIMEOUTS] = "timeouts",
-		[COUNT_RESETS] = "resets",
-		[COUNT_UNREACHABLE] = "unreachable",
-		[COUNT_UNAUTHORISED] = "unauthorised",
-		[COUNT_REFUSED] = "refused",
-		[COUNT_SERVER_ERRORS] = "server_errors",
-		[COUNT_STRANGERS] = "wrong_tokens",
-		[COUNT_LATE] = "late",
-		[COUNT_BAD_JSON] = "bad_json",
-		[COUNT_COMMANDS] = "commands",
-		[COUNT_REPEATED_COMMANDS] = "repeated_commands",
-		[COUNT_BAD_COMMANDS] = "bad_commands",
-		[COUNT_FOREIGN_COMMANDS] = "foreign_commands",
-	};
-	return names[counter];
-}
-
-void session_status(const struct session *session, struct buffer *json)
-{
-	buffer_printf(json, "\"state\":\"%s\",\"reason\":", session_state_name(session->state));
-	json_put_text(json, session->trouble ? session->trouble : "");
-	const struct conf_enos *enos = session->enos;
-	buffer_put_text(json, ",\"server\":");
-	json_put_text(json, enos->host);
-	buffer_printf(json, ",\"port\":%u,\"security\":\"%s\",\"dialect\":\"%s\",\"lifetime\":%u",
-		enos->port, session_secure(session) ? "dtls" : "none",
-		enos->dialect == DIALECT_SIGNED ? "signed" : "piggyback", enos->lifetime_s);
-	if (session->device->product_secret)
-		buffer_printf(json, ",\"activated\":%s", session->secret ? "true" : "false");
-	char address[64] = "";
-	if (session->connected)
-		address_print(&session->address, address, sizeof(address));
-	buffer_printf(json, ",\"address\":\"%s\",\"queued_reports\":%u,\"queued_replies\":%u",
-		address, session->queue.count, session->queue.reply_count);
-	for (int i = 0; i < COUNTERS; i++)
-		buffer_printf(json, ",\"%s\":%llu", counter_name(i),
-			(unsigned long long)session->counters[i]);
 }

@@ -7,6 +7,7 @@
 #ifndef EB_CLOUD_SESSION_H
 #define EB_CLOUD_SESSION_H
 
+#include "cloud/blocks.h"
 #include "cloud/cloud.h"
 #include "cloud/crypto.h"
 #include "cloud/endpoint.h"
@@ -73,6 +74,7 @@ enum input {
 	INPUT_ADDRESS, /* the server has one */
 	INPUT_ACTIVATED, /* the device's secret came */
 	INPUT_TOKEN, /* the login was accepted, or the handshake is over */
+	INPUT_PART, /* a block was taken, of the message or of its answer: on with the next */
 	INPUT_DONE, /* the message was accepted */
 	INPUT_REFUSED, /* it never will be */
 	INPUT_UNAUTHORISED, /* 4.01 to a message */
@@ -117,6 +119,7 @@ struct session {
 
 	struct queue queue;
 	struct draft draft;
+	struct blocks blocks; /* of the message under way */
 	uint32_t message_id;
 	uint32_t singly; /* reports that go alone, since their batch was refused */
 	bool fetched; /* the last message fetched a command: now a report's turn */
@@ -150,8 +153,6 @@ static inline bool session_secure(const struct session *session)
 }
 /* The device's secret changed: a new login with it follows at once. */
 void session_rekey(struct session *session);
-/* The cloud has told the device's own secret: takes a copy. */
-void session_activate(struct session *session, const char *secret);
 /* The server's addresses came or changed. */
 void session_addresses_changed(struct session *session);
 /* Something was put into the queue. */

@@ -45,6 +45,7 @@ struct conf_enos {
 	enum conf_cipher signature_cipher;
 	uint8_t signature_iv[16];
 	uint32_t max_payload; /* bytes of one message, 1024 */
+	bool block_wise; /* longer payloads go in blocks */
 	bool batch; /* join waiting reports of a device */
 	uint32_t queue_reports; /* most reports that wait for one device; the oldest goes */
 	uint32_t start_spread_ms; /* sessions begin spread over this time */

@@ -55,6 +55,10 @@ static const struct field fields[] = {
 		.unit = "bytes",
 		AS_IN_ENOS,
 		.help = "the longest payload of one message" },
+	{ .key = "block_wise",
+		SWITCH(struct conf_enos, block_wise),
+		AS_IN_ENOS,
+		.help = "longer payloads that cannot be split go in blocks" },
 	{ .key = NULL },
 };
 
