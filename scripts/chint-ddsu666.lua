@@ -34,8 +34,8 @@ local decoders = {
 }
 
 local function polls(device)
-	local period = device.parameters.period or 5
-	local slow = device.parameters.energy_period or 60
+	local period = device.parameters.period
+	local slow = device.parameters.energy_period
 	return {
 		{ name = "live", period = period, read = "input_registers", address = LIVE, count = 16 },
 		{ name = "import", period = slow, read = "input_registers", address = IMPORT, count = 2 },
@@ -44,6 +44,10 @@ local function polls(device)
 end
 
 return {
+	parameters = {
+		period = { type = "number", default = 5, min = 0, max = 86400 },
+		energy_period = { type = "number", default = 60, min = 0, max = 86400 },
+	},
 	polls = polls,
 	decode = function(reading)
 		return { points = decoders[reading.poll](reading.bytes) }

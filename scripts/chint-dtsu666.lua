@@ -60,8 +60,8 @@ local function decode(reading)
 end
 
 local function polls(device)
-	local period = device.parameters.period or 5
-	local slow = device.parameters.energy_period or 60
+	local period = device.parameters.period
+	local slow = device.parameters.energy_period
 	local function poll(name, seconds)
 		local first, values = blocks[name][1], blocks[name][2]
 		return {
@@ -81,4 +81,11 @@ local function polls(device)
 	}
 end
 
-return { polls = polls, decode = decode }
+return {
+	parameters = {
+		period = { type = "number", default = 5, min = 0, max = 86400 },
+		energy_period = { type = "number", default = 60, min = 0, max = 86400 },
+	},
+	polls = polls,
+	decode = decode,
+}

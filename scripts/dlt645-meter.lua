@@ -62,8 +62,8 @@ local decoders = {
 }
 
 local function polls(device)
-	local period = device.parameters.period or 10
-	local slow = device.parameters.energy_period or 60
+	local period = device.parameters.period
+	local slow = device.parameters.energy_period
 	return {
 		{ name = "voltage", period = period, read = "0201ff00" },
 		{ name = "current", period = period, read = "0202ff00" },
@@ -75,6 +75,10 @@ local function polls(device)
 end
 
 return {
+	parameters = {
+		period = { type = "number", default = 10, min = 0, max = 86400 },
+		energy_period = { type = "number", default = 60, min = 0, max = 86400 },
+	},
 	polls = polls,
 	decode = function(reading)
 		return { points = decoders[reading.poll](reading.bytes) }

@@ -15,13 +15,13 @@
 local LIVE, POWER, ENERGY = 0x0000, 0x0034, 0x0046
 
 local function polls(device)
-	local period = device.parameters.period or 5
+	local period = device.parameters.period
 	return {
 		{ name = "live", period = period, read = "input_registers", address = LIVE, count = 18 },
 		{ name = "power", period = period, read = "input_registers", address = POWER, count = 2 },
 		{
 			name = "energy",
-			period = device.parameters.energy_period or 60,
+			period = device.parameters.energy_period,
 			read = "input_registers",
 			address = ENERGY,
 			count = 6,
@@ -58,6 +58,10 @@ local decoders = {
 }
 
 return {
+	parameters = {
+		period = { type = "number", default = 5, min = 0, max = 86400 },
+		energy_period = { type = "number", default = 60, min = 0, max = 86400 },
+	},
 	polls = polls,
 	decode = function(reading)
 		return { points = decoders[reading.poll](reading.bytes) }

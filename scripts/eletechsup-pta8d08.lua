@@ -22,7 +22,7 @@ local function connected(device)
 		return list
 	end
 	local all = {}
-	for input = 1, device.parameters.inputs or 8 do
+	for input = 1, device.parameters.inputs do
 		all[input] = input
 	end
 	return all
@@ -44,8 +44,13 @@ local function decode(reading, device)
 end
 
 return {
+	parameters = {
+		period = { type = "number", default = 10, min = 0, max = 86400 },
+		inputs = { type = "integer", default = 8, min = 1, max = 8 },
+		connected = { type = "list", items = "integer", min = 1, max = 8, optional = true },
+	},
 	polls = function(device)
-		local period, inputs = device.parameters.period or 10, device.parameters.inputs or 8
+		local period, inputs = device.parameters.period, device.parameters.inputs
 		return {
 			{
 				name = "temperature",

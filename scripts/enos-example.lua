@@ -21,10 +21,6 @@
 
 local POST, SET, SERVICE1 = 0x01, 0x02, 0x11
 
-local function parameter(device, name, default)
-	return device.parameters[name] or default
-end
-
 local function array(bytes)
 	local list = {}
 	for at = 1, #bytes, 4 do
@@ -94,10 +90,10 @@ local function exchange(device, message, size)
 		message = message .. "\0"
 	end
 	return {
-		{ write = "holding_registers", address = parameter(device, "down", 100), bytes = message },
+		{ write = "holding_registers", address = device.parameters.down, bytes = message },
 		{
 			read = "holding_registers",
-			address = parameter(device, "answer", 200),
+			address = device.parameters.answer,
 			count = (size + 1) // 2,
 		},
 	}
@@ -149,14 +145,21 @@ local function reply(command, results)
 end
 
 return {
+	parameters = {
+		period = { type = "number", default = 10, min = 0, max = 86400 },
+		up = { type = "integer", default = 0, min = 0, max = 65535 },
+		count = { type = "integer", default = 40, min = 1, max = 125 },
+		down = { type = "integer", default = 100, min = 0, max = 65535 },
+		answer = { type = "integer", default = 200, min = 0, max = 65535 },
+	},
 	polls = function(device)
 		return {
 			{
 				name = "message",
-				period = parameter(device, "period", 10),
+				period = device.parameters.period,
 				read = "holding_registers",
-				address = parameter(device, "up", 0),
-				count = parameter(device, "count", 40),
+				address = device.parameters.up,
+				count = device.parameters.count,
 			},
 		}
 	end,

@@ -92,8 +92,8 @@ local decoders = {
 }
 
 local function polls(device)
-	local period = device.parameters.period or 10
-	local slow = device.parameters.energy_period or 60
+	local period = device.parameters.period
+	local slow = device.parameters.energy_period
 	local list = {}
 	local function poll(name, seconds, address, count)
 		list[#list + 1] = {
@@ -115,6 +115,11 @@ local function polls(device)
 end
 
 return {
+	parameters = {
+		period = { type = "number", default = 10, min = 0, max = 86400 },
+		energy_period = { type = "number", default = 60, min = 0, max = 86400 },
+		meter = { type = "boolean", default = false },
+	},
 	polls = polls,
 	decode = function(reading)
 		return { points = decoders[reading.poll](reading.bytes) }

@@ -52,8 +52,11 @@ local decoders = {
 }
 
 return {
+	parameters = {
+		talker = { type = "string", default = "GP" },
+	},
 	polls = function(device)
-		local talker = device.parameters.talker or "GP"
+		local talker = device.parameters.talker
 		local list = {}
 		for _, sentence in ipairs({ "gga", "rmc", "vtg" }) do
 			list[#list + 1] = { name = sentence, expect_text = "$" .. talker .. sentence:upper() }

@@ -57,11 +57,14 @@ local function reply(command, results)
 end
 
 return {
+	parameters = {
+		period = { type = "number", default = 5, min = 0, max = 86400 },
+	},
 	polls = function(device)
 		return {
 			{
 				name = "live",
-				period = device.parameters.period or 5,
+				period = device.parameters.period,
 				read = "input_registers",
 				address = LIVE,
 				count = 10,

@@ -13,11 +13,14 @@
 local LIVE = 0x0000
 
 return {
+	parameters = {
+		period = { type = "number", default = 5, min = 0, max = 86400 },
+	},
 	polls = function(device)
 		return {
 			{
 				name = "live",
-				period = device.parameters.period or 5,
+				period = device.parameters.period,
 				read = "input_registers",
 				address = LIVE,
 				count = 8,

@@ -43,7 +43,7 @@ local function wanted(command, count)
 end
 
 local function count_of(device)
-	return device.parameters.relays or 8
+	return device.parameters.relays
 end
 
 local function states_of(bytes, count)
@@ -79,11 +79,15 @@ local function reply(command, results, device)
 end
 
 return {
+	parameters = {
+		period = { type = "number", default = 10, min = 0, max = 86400 },
+		relays = { type = "integer", default = 8, min = 1, max = 32 },
+	},
 	polls = function(device)
 		return {
 			{
 				name = "relays",
-				period = device.parameters.period or 10,
+				period = device.parameters.period,
 				read = "coils",
 				address = 0,
 				count = count_of(device),

@@ -64,7 +64,7 @@ local decoders = {
 }
 
 local function polls(device)
-	local period = device.parameters.period or 10
+	local period = device.parameters.period
 	return {
 		{ name = "output", period = period, read = "input_registers", address = OUTPUT, count = 22 },
 		{ name = "grid", period = period, read = "input_registers", address = GRID, count = 8 },
@@ -72,6 +72,9 @@ local function polls(device)
 end
 
 return {
+	parameters = {
+		period = { type = "number", default = 10, min = 0, max = 86400 },
+	},
 	polls = polls,
 	decode = function(reading)
 		return { points = decoders[reading.poll](reading.bytes) }

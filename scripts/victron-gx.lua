@@ -63,7 +63,7 @@ local decoders = {
 }
 
 local function polls(device)
-	local period = device.parameters.period or 5
+	local period = device.parameters.period
 	return {
 		{ name = "relays", period = period, read = "holding_registers", address = RELAYS, count = 2 },
 		{ name = "ac", period = period, read = "holding_registers", address = AC, count = 19 },
@@ -110,6 +110,9 @@ local function reply(command, results)
 end
 
 return {
+	parameters = {
+		period = { type = "number", default = 5, min = 0, max = 86400 },
+	},
 	polls = polls,
 	decode = function(reading)
 		return { points = decoders[reading.poll](reading.bytes) }

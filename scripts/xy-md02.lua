@@ -62,11 +62,14 @@ local function reply(command, results)
 end
 
 return {
+	parameters = {
+		period = { type = "number", default = 10, min = 0, max = 86400 },
+	},
 	polls = function(device)
 		return {
 			{
 				name = "live",
-				period = device.parameters.period or 10,
+				period = device.parameters.period,
 				read = "input_registers",
 				address = LIVE,
 				count = 2,

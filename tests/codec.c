@@ -78,6 +78,23 @@ void codec_close(struct codec *codec)
 	free(codec->frame);
 }
 
+/* What only listens is a poll, which has a name. */
+static struct request *listener(
+	struct codec *codec, const struct eb_address *address, const char *request)
+{
+	OWNED_BUFFER value = BUFFER_EMPTY;
+	OWNED_BUFFER named = BUFFER_EMPTY;
+	struct problems problems = PROBLEMS_NONE;
+	struct poll poll = { .request = NULL };
+	buffer_printf(
+		&named, "{\"name\":\"heard\"%s%s", strcmp(request, "{}") ? "," : "", request + 1);
+	parse(&value, buffer_text(&named));
+	poll_init(&poll, codec->plugin, codec->state, address, value.data, value.size,
+		SETTINGS_CONFIGURATION, (struct place){ .file = NULL }, &problems);
+	problems_finish(&problems);
+	return poll.request;
+}
+
 struct request *codec_request(struct codec *codec, const char *device, const char *request)
 {
 	struct settings settings;
@@ -99,6 +116,8 @@ struct request *codec_request(struct codec *codec, const char *device, const cha
 		SETTINGS_CONFIGURATION, (struct place){ .file = NULL }, &problems);
 	set_error(codec, problems.count ? problems.items[0].text : "");
 	REQUIRE((made == NULL) == (problems.errors > 0));
+	if (!made && strstr(codec->error, "only listens"))
+		made = listener(codec, &address, request);
 	problems_finish(&problems);
 	return made;
 }

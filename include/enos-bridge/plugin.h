@@ -173,12 +173,19 @@ enum eb_error_class {
 	EB_ERROR_CLASSES
 };
 
+/*
+ * With EB_EXCEPTION, of a read: the device refuses what was asked, and would answer where less of it was
+ * asked.  A merged read is then taken apart until the part that is refused stands alone.
+ */
+#define EB_REFUSES_RANGE 1u
+
 struct eb_verdict {
 	uint32_t kind; /* enum eb_verdict_kind */
 	uint32_t consumed; /* bytes of the input that are done with */
 	uint32_t index; /* of the outstanding request */
 	uint32_t error; /* enum eb_error_class */
 	uint32_t code; /* of an exception */
+	uint32_t flags; /* EB_REFUSES_RANGE */
 	uint32_t gap_us; /* EB_MORE: silence to hear of; 0: none */
 	const uint8_t *content; /* in input->content or input->bytes */
 	uint32_t content_size;
@@ -233,6 +240,8 @@ struct eb_plugin {
 	/*
 	 * Optional, both or neither: one request that reads what a and b read, across at most hole
 	 * units of unread data, into *merged (as for request()); 0, or -ENOENT: these two cannot.
+	 * a may itself be merged.  The host tries neighbours in the order of their data, as memcmp()
+	 * has it, so data should begin with what is read, then where, highest byte first.
 	 * cut() copies the contents of part out of those of merged; returns their size.
 	 */
 	int (*merge)(const void *state, const struct eb_request *a, const struct eb_request *b,

@@ -127,6 +127,12 @@ static bool means_no_answer(uint8_t code)
 	return code == 0x0a || code == 0x0b;
 }
 
+/* Illegal data address or value: some of the range is not there, or it is too long. */
+static bool refuses_range(const uint8_t *request, uint8_t code)
+{
+	return pdu_is_read(request) && (code == 0x02 || code == 0x03);
+}
+
 void pdu_judge(const struct eb_input *input, int index, uint8_t unit, const uint8_t *pdu,
 	size_t size, struct eb_verdict *verdict)
 {
@@ -143,6 +149,7 @@ void pdu_judge(const struct eb_input *input, int index, uint8_t unit, const uint
 	} else if (exception && size == 2) {
 		say(verdict, EB_ERROR, means_no_answer(pdu[1]) ? EB_TIMEOUT : EB_EXCEPTION);
 		verdict->code = pdu[1];
+		verdict->flags = refuses_range(request, pdu[1]) ? EB_REFUSES_RANGE : 0;
 	} else if (!pdu_answer_is_echo(request) && size == asked->data_size &&
 		memcmp(pdu, request, size) == 0) {
 		say(verdict, EB_NOISE, EB_ECHO);

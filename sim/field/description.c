@@ -8,6 +8,7 @@
 #include "sim/field/map.h"
 #include "sim/field/meter.h"
 #include "sim/field/plan.h"
+#include "sim/field/player.h"
 #include "sim/field/text.h"
 #include "util/alloc.h"
 #include "util/json.h"
@@ -193,6 +194,8 @@ static void read_plain(struct description *description, const struct node *line,
 		node_wrong(line, "name: a name that no other line has");
 	else if (strcmp(type, "text") == 0)
 		text_create(description->sim, line, &setup);
+	else if (strcmp(type, "replay") == 0)
+		player_describe(description->sim, line, &setup);
 	else
 		meters_create(description->sim, line, &setup);
 }
@@ -205,7 +208,8 @@ static void read_line(struct description *description, const struct node *line)
 	plan_init(&plan);
 	node_get_text(line, "name", &plan.name);
 	node_get_text(line, "type", &type);
-	if (strcmp(type, "text") == 0 || strcmp(type, "dlt645") == 0) {
+	if (strcmp(type, "text") == 0 || strcmp(type, "dlt645") == 0 ||
+		strcmp(type, "replay") == 0) {
 		read_plain(description, line, type);
 		return;
 	}
@@ -220,7 +224,7 @@ static void read_line(struct description *description, const struct node *line)
 	else if (strcmp(type, "tcp") == 0)
 		read_tcp(line, &plan);
 	else
-		node_wrong(line, "type: \"serial\", \"tcp\", \"text\" or \"dlt645\"");
+		node_wrong(line, "type: \"serial\", \"tcp\", \"text\", \"dlt645\" or \"replay\"");
 	apply_overrides(description, line, &plan);
 	read_units(description, line, &plan);
 	if (!node_failed(line) && plan_build(&plan, description->sim, error, sizeof(error)) < 0)

@@ -30,6 +30,8 @@ enum {
 	OPT_DELAY,
 	OPT_RULE,
 	OPT_REGISTERS,
+	OPT_REPLAY,
+	OPT_AT_ONCE,
 	OPT_PATH,
 	OPT_PORT,
 	OPT_FAULT,
@@ -55,6 +57,8 @@ static const struct option longs[] = {
 	{ "delay", required_argument, NULL, OPT_DELAY },
 	{ "rule", required_argument, NULL, OPT_RULE },
 	{ "registers", required_argument, NULL, OPT_REGISTERS },
+	{ "replay", required_argument, NULL, OPT_REPLAY },
+	{ "at-once", no_argument, NULL, OPT_AT_ONCE },
 	{ "path", required_argument, NULL, OPT_PATH },
 	{ "port", required_argument, NULL, OPT_PORT },
 	{ "fault", required_argument, NULL, OPT_FAULT },
@@ -86,6 +90,8 @@ static const char usage[] =
 	"    --delay MS[+MS]   before each answer, and jitter on top (0)\n"
 	"    --rule WORD       carry, fixed, counter, sine, walk, toggle, clock (carry)\n"
 	"    --registers N     of each table (1000)\n"
+	"    --replay FILE     play the devices' side of a recording back, in place of units\n"
+	"    --at-once         the same without its delays\n"
 	"\n"
 	"  --path NAME=PATH    where the terminal of a described line is linked\n"
 	"  --port NAME=PORT    what port a described line listens on\n"
@@ -229,6 +235,12 @@ static int take_line_option(struct reading *reading, int option, const char *tex
 		return 0;
 	case OPT_STRICT:
 		reading->plan->strict = true;
+		return 0;
+	case OPT_REPLAY:
+		reading->plan->replay = text;
+		return 0;
+	case OPT_AT_ONCE:
+		reading->plan->at_once = true;
 		return 0;
 	case OPT_DELAY:
 		return take_delay(reading, text);

@@ -120,6 +120,8 @@ static void acceptable(struct watch *watch, uint32_t events)
 	if (attach(plain, fd) < 0) {
 		close(fd);
 		plain->wire.fd = -1;
+	} else if (plain->talk->attached) {
+		plain->talk->attached(plain->context);
 	}
 }
 
@@ -131,6 +133,8 @@ static int plug_terminal(struct plain *plain)
 	result = attach(plain, plain->pty.master);
 	if (result < 0)
 		pty_close(&plain->pty, plain->path);
+	else if (plain->talk->attached)
+		plain->talk->attached(plain->context);
 	return result;
 }
 

@@ -18,7 +18,9 @@ struct plain_setup {
 /* Who talks on the line; each function gets its context. */
 struct plain_talk {
 	const char *protocol; /* what it is called in the line's numbers */
-	void (*plugged)(void *context); /* may be NULL, as unplugged */
+	void (*plugged)(void *context); /* may be NULL, as unplugged and attached */
+	/* The terminal is there, or a master has connected. */
+	void (*attached)(void *context);
 	void (*unplugged)(void *context);
 	/* Returns how many of the bytes are done with; the others come again, with more behind. */
 	size_t (*hear)(void *context, const uint8_t *bytes, size_t size);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/field/player.h"
 #include "sim/field/serial.h"
 #include "sim/field/tcp.h"
 #include "util/alloc.h"
@@ -75,6 +76,12 @@ static int build_line(const struct plan *plan, struct sim *sim, const char *name
 	struct line *line;
 	if (index == 0 && sim_line(sim, name))
 		return wrong(error, room, name, "there is another one of this name");
+	if (plan->replay) {
+		struct plain_setup setup = {
+			.name = name, .path = plan->path, .host = plan->host, .port = plan->port
+		};
+		return player_create(sim, &setup, plan->replay, plan->at_once, error, room);
+	}
 	if (plan->path) {
 		enum framing framing = plan->framing < 0 ? FRAMING_RTU
 							 : (enum framing)plan->framing;
@@ -118,6 +125,10 @@ int plan_build(const struct plan *plan, struct sim *sim, char *error, size_t roo
 		return wrong(error, room, name, "needs a path (serial) or a host (tcp)");
 	if (!plan->unit_count)
 		return wrong(error, room, name, "has no units");
+	if (plan->at_once && !plan->replay)
+		return wrong(error, room, name, "--at-once belongs to --replay");
+	if (plan->replay && plan->listeners > 1)
+		return wrong(error, room, name, "a recording has one listener");
 	if (plan->listeners == 1)
 		return build_line(plan, sim, name, 0, error, room);
 	if (plan->path)

@@ -19,6 +19,8 @@ struct plan {
 	int framing; /* -1: RTU on a serial line, TCP on the other */
 	uint32_t baud, char_bits;
 	bool strict;
+	const char *replay; /* the recording that it plays back; NULL: it has units */
+	bool at_once; /* its answers do not wait for their time */
 	uint32_t listeners; /* TCP: as many lines, on successive ports */
 	struct unit units[256]; /* id, map, delays */
 	size_t unit_count;

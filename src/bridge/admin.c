@@ -20,11 +20,14 @@ struct admin_command {
 
 /* ---- asking the field ----------------------------------------------------------------------- */
 
-static void inquire(struct bridge *bridge, const struct control_request *request,
-	enum query_kind what, uint32_t number)
+static void ask_field(
+	struct bridge *bridge, const struct control_request *request, struct query *query)
 {
-	uint64_t serial = bridge_query(bridge, what, number);
-	if (!serial) {
+	enum query_kind what = query->what;
+	uint32_t number = query->number;
+	uint64_t serial = ++bridge->query_serial;
+	query->serial = serial;
+	if (!mailbox_put(bridge->to_field, &query->mail)) {
 		control_refuse(bridge->control, request->token,
 			"the field has too much to do to answer: ask again");
 		return;
@@ -34,6 +37,12 @@ static void inquire(struct bridge *bridge, const struct control_request *request
 		.serial = serial, .token = request->token, .what = what, .number = number
 	};
 	list_append(&bridge->inquiries, &inquiry->link);
+}
+
+static void inquire(struct bridge *bridge, const struct control_request *request,
+	enum query_kind what, uint32_t number)
+{
+	ask_field(bridge, request, query_create(what, 0, number));
 }
 
 /* The text argument of that key, or NULL. */
@@ -172,15 +181,41 @@ static void run_device(struct bridge *bridge, const struct control_request *requ
 
 /* ---- dump ----------------------------------------------------------------------------------- */
 
-static void run_dump(struct bridge *bridge, const struct control_request *request)
+/* The number of the bus that is asked about; -1 after the refusal. */
+static int64_t find_bus(struct bridge *bridge, const struct control_request *request)
 {
 	const char *name = argument(request, "bus");
 	int64_t number = name ? conf_find_bus(bridge->conf, name) : -1;
 	if (number < 0)
 		control_refuse(bridge->control, request->token,
 			"no bus is named \"%s\": enos-bridge status lists them", name ? name : "");
-	else
+	return number;
+}
+
+static void run_dump(struct bridge *bridge, const struct control_request *request)
+{
+	int64_t number = find_bus(bridge, request);
+	if (number >= 0)
 		inquire(bridge, request, QUERY_DUMP, (uint32_t)number);
+}
+
+static void run_capture(struct bridge *bridge, const struct control_request *request)
+{
+	int64_t number = find_bus(bridge, request);
+	struct value value;
+	if (number < 0)
+		return;
+	if (!value_find(request->arguments, request->size, "who", &value, NULL) ||
+		value.type != VALUE_INTEGER) {
+		control_refuse(bridge->control, request->token,
+			"\"who\" must be a number that is yours alone: it tells captures apart");
+		return;
+	}
+	struct query *query = query_create(QUERY_CAPTURE, 0, (uint32_t)number);
+	query->who = (uint64_t)value.integer;
+	query->ends = value_find(request->arguments, request->size, "end", &value, NULL) &&
+		value.type == VALUE_TRUE;
+	ask_field(bridge, request, query);
 }
 
 static void run_reload(struct bridge *bridge, const struct control_request *request)
@@ -196,6 +231,7 @@ static const struct admin_command commands[] = {
 	{ "status", false, run_status },
 	{ "device", false, run_device },
 	{ "dump", false, run_dump },
+	{ "capture", false, run_capture },
 	{ "reload", true, run_reload },
 };
 
@@ -215,7 +251,7 @@ void admin_request(void *context, const struct control_request *request)
 		return;
 	}
 	control_refuse(bridge->control, request->token,
-		"\"%s\" is no command of this version: status, device, dump and reload are",
+		"\"%s\" is no command of this version: status, device, dump, capture and reload are",
 		request->command);
 }
 

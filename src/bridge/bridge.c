@@ -14,6 +14,8 @@
 #define DECODE_SPAN_US (20 * USEC_PER_MSEC)
 #define STOP_LOOK_MS 10
 #define OVERFLOW_SAY_S 60
+#define WARNINGS_SAY_S 60
+#define WARNINGS_BURST 10
 
 /* ---- the path of a reading ------------------------------------------------------------------ */
 
@@ -29,18 +31,43 @@ static void script_changed(struct bridge *bridge, const struct member *device)
 		bridge->broker, device->number, device->script_error ? device->script_error : "");
 }
 
-static void take_reading(struct bridge *bridge, const struct reading *reading)
+/* What a script warns of is the device's trouble: it may say so at every reading. */
+static void warning_changed(struct bridge *bridge, const struct member *device)
 {
+	uint64_t held;
+	broker_warning(bridge->broker, device->number, device->warning ? device->warning : "");
+	if (!log_limit_pass(&bridge->warnings, loop_now(bridge->loop), &held))
+		return;
+	if (held)
+		log_info("bridge: %ju lines about warnings of scripts were held back",
+			(uintmax_t)held);
+	if (device->warning)
+		log_warning("device %s: its script warns: %s", device->conf->name, device->warning);
+	else
+		log_info("device %s: its script warns no more", device->conf->name);
+}
+
+static void take_reports(
+	struct bridge *bridge, struct member *device, uint32_t poll, struct reports *reports)
+{
+	if (member_warn(device, poll, reports))
+		warning_changed(bridge, device);
+	for (size_t i = 0; i < reports->count; i++) {
+		broker_report(bridge->broker, reports->items[i]);
+		cloud_report(bridge->cloud, reports->items[i]);
+	}
+	reports_finish(reports);
+}
+
+static void take_reading(void *context, const struct reading *reading)
+{
+	struct bridge *bridge = context;
 	struct member *device = &bridge->fleet->devices[reading->device];
 	struct reports reports;
 	broker_reading(bridge->broker, reading);
 	if (member_decode(device, reading, &reports))
 		script_changed(bridge, device);
-	for (size_t i = 0; i < reports.count; i++) {
-		broker_report(bridge->broker, reports.items[i]);
-		cloud_report(bridge->cloud, reports.items[i]);
-	}
-	reports_finish(&reports);
+	take_reports(bridge, device, reading->poll, &reports);
 }
 
 /* ---- the path of a command ------------------------------------------------------------------ */
@@ -79,6 +106,16 @@ static void take_health(struct bridge *bridge, const struct health *health)
 	device->health_error = health->error;
 	device->health_since = health->stamp;
 	broker_health(bridge->broker, health);
+	struct reports reports;
+	if (member_health(device, health, &reports))
+		script_changed(bridge, device);
+	take_reports(bridge, device, MEMBER_HEALTH, &reports);
+	discoveries_health(bridge->discoveries, health->device, health->state);
+}
+
+static void take_found(void *context, struct member *device)
+{
+	bridge_send_plan(context, device);
 }
 
 static void take_session_state(
@@ -102,14 +139,24 @@ static void take_fate(
 
 /* ---- mail ----------------------------------------------------------------------------------- */
 
+static void take_outcome(struct bridge *bridge, struct outcome *outcome)
+{
+	if (outcome->order >= DISCOVERY_SERIALS)
+		discoveries_outcome(bridge->discoveries, outcome);
+	else
+		pipeline_outcome(bridge->pipeline, outcome);
+}
+
 static void take_mail(struct bridge *bridge, struct mail *mail)
 {
 	switch ((enum message_kind)mail->kind) {
 	case MESSAGE_READING:
+		if (discoveries_hold(bridge->discoveries, container_of(mail, struct reading, mail)))
+			return;
 		take_reading(bridge, container_of(mail, struct reading, mail));
 		break;
 	case MESSAGE_OUTCOME:
-		pipeline_outcome(bridge->pipeline, container_of(mail, struct outcome, mail));
+		take_outcome(bridge, container_of(mail, struct outcome, mail));
 		return;
 	case MESSAGE_HEALTH:
 		take_health(bridge, container_of(mail, struct health, mail));
@@ -120,6 +167,9 @@ static void take_mail(struct bridge *bridge, struct mail *mail)
 	case MESSAGE_ANSWER:
 		admin_answer(bridge, container_of(mail, struct answer, mail));
 		break;
+	case MESSAGE_EVIDENCE:
+		evidence_keep(bridge->evidence, container_of(mail, struct evidence, mail));
+		return;
 	case MESSAGE_PLAN:
 	case MESSAGE_ORDER:
 	case MESSAGE_QUERY:
@@ -203,13 +253,6 @@ static void more_mail_due(struct timer *timer, int64_t now_us)
 	read_mail(container_of(timer, struct bridge, more_mail));
 }
 
-uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number)
-{
-	uint64_t serial = ++bridge->query_serial;
-	struct query *query = query_create(what, serial, number);
-	return mailbox_put(bridge->to_field, &query->mail) ? serial : 0;
-}
-
 /* ---- the watchdog: fed only while both planes make progress ------------------------------------ */
 
 static void watchdog_expired(struct timer *timer, int64_t now_us)
@@ -253,7 +296,16 @@ static int create_planes(struct bridge *bridge)
 		.from_field = bridge->from_field,
 		.context = bridge,
 		.reply = take_reply };
+	struct discoveries_setup discoveries = { .fleet = bridge->fleet,
+		.loop = bridge->loop,
+		.to_field = bridge->to_field,
+		.from_field = bridge->from_field,
+		.context = bridge,
+		.found = take_found,
+		.reading = take_reading };
+	bridge->evidence = evidence_keeper_create(conf);
 	bridge->pipeline = pipeline_create(&pipeline);
+	bridge->discoveries = discoveries_create(&discoveries);
 	result = field_create(&bridge->field, &field);
 	return result < 0 ? result : cloud_create(&bridge->cloud, &cloud);
 }
@@ -290,6 +342,8 @@ int bridge_create(struct bridge **created, const struct bridge_setup *setup)
 	bridge->started_us = loop_now(setup->loop);
 	bridge->overflow = (struct log_limit){ .window_us = OVERFLOW_SAY_S * USEC_PER_SEC,
 		.burst = 1 };
+	bridge->warnings = (struct log_limit){ .window_us = WARNINGS_SAY_S * USEC_PER_SEC,
+		.burst = WARNINGS_BURST };
 	list_init(&bridge->inquiries);
 	list_init(&bridge->readings);
 	bridge->more_mail.expired = more_mail_due;
@@ -338,11 +392,13 @@ void bridge_destroy(struct bridge *bridge)
 		message_destroy(container_of(link, struct mail, link));
 	if (bridge->pipeline && bridge->cloud)
 		pipeline_destroy(bridge->pipeline);
+	discoveries_destroy(bridge->discoveries);
 	admin_finish(bridge);
 	control_destroy(bridge->control);
 	broker_destroy(bridge->broker);
 	cloud_destroy(bridge->cloud);
 	field_destroy(bridge->field);
+	evidence_keeper_destroy(bridge->evidence);
 	mailbox_destroy(bridge->from_field);
 	mailbox_destroy(bridge->to_field);
 	resolver_client_destroy(bridge->resolving);
@@ -411,6 +467,7 @@ void bridge_stop(struct bridge *bridge)
 		return;
 	bridge->stop_asked = true;
 	pipeline_stop(bridge->pipeline);
+	discoveries_stop(bridge->discoveries);
 	cloud_stop(bridge->cloud);
 	bridge->stop_by_us = loop_now_exact(bridge->loop) + BRIDGE_STOP_MS * USEC_PER_MSEC;
 	end_field(bridge);

@@ -119,6 +119,7 @@ void member_finish(struct member *device)
 	plan_release(TAKE(device->sent));
 	script_device_destroy(TAKE(device->lua));
 	free(TAKE(device->script_error));
+	free(TAKE(device->warning));
 	free(TAKE(device->discovery_error));
 }
 
@@ -135,7 +136,8 @@ void member_swap_script(struct member *device, struct member *other)
 	bool found = device->probe && device->plan != device->probe;
 	device->lua = other->lua;
 	other->lua = lua;
-	if (!(found && other->probe) && !plan_equal(device->plan, other->plan))
+	bool kept = other->probe ? found : plan_equal(device->plan, other->plan);
+	if (!kept)
 		swap_plans(&device->plan, &other->plan);
 	swap_plans(&device->probe, &other->probe);
 	device->confirmed = false;
@@ -163,6 +165,20 @@ static char *error_text(const struct script_error *error, const struct reading *
 	return must_strdup(buffer_text(&text));
 }
 
+/* Whether that is news: it failed after it had worked, or what it had failed on works again. */
+static bool note_result(struct member *device, uint32_t poll, bool failed)
+{
+	bool failed_before = device->script_error;
+	/* Else a poll that fails and one that works would take turns in the log. */
+	bool of_other_poll = failed_before && device->script_error_poll != poll;
+	device->script_errors += failed;
+	if (of_other_poll || (!failed && !failed_before))
+		return false;
+	free(TAKE(device->script_error));
+	device->script_error_poll = poll;
+	return !failed || !failed_before;
+}
+
 bool member_decode(struct member *device, const struct reading *reading, struct reports *reports)
 {
 	*reports = (struct reports){ .count = 0 };
@@ -171,18 +187,62 @@ bool member_decode(struct member *device, const struct reading *reading, struct 
 	struct script_error error = { .text = "" };
 	int result = device->lua ? script_decode(device->lua, reading, reports, &error)
 				 : raw_report(reading, reports);
-	bool failed_before = device->script_error;
-	/* Else a poll that fails and one that works would take turns in the log. */
-	bool of_other_poll = failed_before && device->script_error_poll != reading->poll;
-	device->script_errors += result < 0;
-	if (of_other_poll || (result >= 0 && !failed_before))
+	bool news = note_result(device, reading->poll, result < 0);
+	if (result < 0 && device->script_error_poll == reading->poll && !device->script_error)
+		device->script_error = error_text(&error, reading);
+	return news;
+}
+
+bool member_health(struct member *device, const struct health *health, struct reports *reports)
+{
+	*reports = (struct reports){ .count = 0 };
+	struct script_error error = { .text = "" };
+	if (!device->lua)
 		return false;
-	free(TAKE(device->script_error));
-	if (result >= 0)
-		return true;
-	device->script_error = error_text(&error, reading);
-	device->script_error_poll = reading->poll;
-	return !failed_before;
+	int result = script_health(device->lua, health, reports, &error);
+	bool news = note_result(device, MEMBER_HEALTH, result < 0);
+	if (result < 0 && device->script_error_poll == MEMBER_HEALTH && !device->script_error)
+		device->script_error = must_strdup(error.text);
+	return news;
+}
+
+bool member_warn(struct member *device, uint32_t poll, const struct reports *reports)
+{
+	device->warnings += reports->warning_count;
+	if (device->warning && device->warning_poll != poll)
+		return false;
+	if (!device->warning && !reports->warning_count)
+		return false;
+	OWNED_BUFFER text = BUFFER_EMPTY;
+	for (size_t i = 0; i < reports->warning_count; i++)
+		buffer_printf(&text, "%s%s", i ? "; " : "", reports->warnings[i]);
+	bool same = device->warning && strcmp(device->warning, buffer_text(&text)) == 0;
+	if (same)
+		return false;
+	free(device->warning);
+	device->warning = reports->warning_count ? must_strdup(buffer_text(&text)) : NULL;
+	device->warning_poll = poll;
+	return true;
+}
+
+static void print_optional(struct buffer *json, const char *key, const char *text)
+{
+	buffer_printf(json, ",\"%s\":", key);
+	if (text)
+		json_put_text(json, text);
+	else
+		buffer_put_text(json, "null");
+}
+
+static void print_discovery(const struct member *device, struct buffer *json)
+{
+	if (!device->probe)
+		return;
+	bool found = device->plan != device->probe;
+	buffer_printf(json, ",\"discovery\":{\"state\":\"%s\",\"polls\":%zu",
+		device->confirmed ? "done" : "discovering", found ? device->plan->count : 0);
+	print_optional(json, "error", device->discovery_error);
+	buffer_put_byte(json, '}');
 }
 
 void member_print(const struct member *device, struct buffer *json)
@@ -190,19 +250,15 @@ void member_print(const struct member *device, struct buffer *json)
 	const struct conf_device *conf = device->conf;
 	buffer_put_text(json, "\"name\":");
 	json_put_text(json, conf->name);
-	buffer_put_text(json, ",\"script\":");
-	if (conf->script)
-		json_put_text(json, conf->script);
-	else
-		buffer_put_text(json, "null");
-	buffer_put_text(json, ",\"script_error\":");
-	if (device->script_error)
-		json_put_text(json, device->script_error);
-	else
-		buffer_put_text(json, "null");
-	buffer_printf(json, ",\"script_errors\":%ju,\"readings\":%ju,\"health\":\"%s\"",
-		(uintmax_t)device->script_errors, (uintmax_t)device->readings,
-		health_name(device->health));
+	print_optional(json, "script", conf->script);
+	print_optional(json, "script_error", device->script_error);
+	print_optional(json, "script_warning", device->warning);
+	print_discovery(device, json);
+	buffer_printf(json,
+		",\"script_errors\":%ju,\"script_warnings\":%ju,\"readings\":%ju,"
+		"\"health\":\"%s\"",
+		(uintmax_t)device->script_errors, (uintmax_t)device->warnings,
+		(uintmax_t)device->readings, health_name(device->health));
 	if (device->health_error)
 		buffer_printf(
 			json, ",\"health_error\":\"%s\"", error_class_name(device->health_error));

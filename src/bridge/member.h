@@ -10,6 +10,9 @@
 /* The poll of a device whose polls are not known yet. */
 #define MEMBER_PROBE_NAME "discover"
 
+/* In place of the number of a poll. */
+#define MEMBER_HEALTH UINT32_MAX
+
 struct member {
 	uint32_t number;
 	const struct conf_device *conf;
@@ -24,9 +27,11 @@ struct member {
 	bool confirmed; /* the polls were found since it was last down */
 	char *discovery_error; /* why they were not found the last time; NULL */
 
-	uint64_t readings, script_errors;
+	uint64_t readings, script_errors, warnings;
 	char *script_error; /* until that poll is decoded again, NULL while it works */
 	uint32_t script_error_poll;
+	char *warning; /* until that poll is decoded without one; NULL: none */
+	uint32_t warning_poll;
 	struct stamp last_reading;
 	enum health_state health;
 	uint32_t health_error; /* enum eb_error_class */
@@ -58,6 +63,15 @@ void member_swap_script(struct member *device, struct member *other);
  * what it had failed on works again.
  */
 bool member_decode(struct member *device, const struct reading *reading, struct reports *reports);
+/*
+ * The same of the change of health that the device last had: MEMBER_HEALTH stands for the poll.
+ */
+bool member_health(struct member *device, const struct health *health, struct reports *reports);
+/*
+ * Takes note of the warnings beside what member_decode() or member_health() gave of that poll.
+ * Returns true where device->warning is another one than before.
+ */
+bool member_warn(struct member *device, uint32_t poll, const struct reports *reports);
 /* Appends what is known here as the pairs of a JSON object. */
 void member_print(const struct member *device, struct buffer *json);
 

@@ -4,6 +4,8 @@
 #define EB_BRIDGE_PARTS_H
 
 #include "bridge/bridge.h"
+#include "bridge/discovery.h"
+#include "bridge/evidence.h"
 #include "bridge/pipeline.h"
 #include "cloud/cloud.h"
 #include "core/mailbox.h"
@@ -36,9 +38,11 @@ struct bridge {
 	struct field *field;
 	bool field_runs;
 	struct pipeline *pipeline;
+	struct discoveries *discoveries;
 	struct cloud *cloud;
 	struct broker *broker; /* NULL: no echo */
 	struct control *control; /* NULL: no socket */
+	struct evidence_keeper *evidence;
 	struct watch mail;
 	struct list readings; /* struct mail; taken from the field, not yet decoded */
 	size_t waiting; /* of them */
@@ -56,6 +60,7 @@ struct bridge {
 	int64_t stop_by_us;
 	bool stop_asked;
 
+	struct log_limit warnings; /* lines about what scripts warn of */
 	struct log_limit overflow;
 	uint64_t overflow_seen; /* readings dropped, as last reported */
 };
@@ -64,8 +69,6 @@ struct bridge {
 void admin_request(void *context, const struct control_request *request);
 void admin_answer(struct bridge *bridge, struct answer *answer);
 void admin_finish(struct bridge *bridge);
-/* Asks the field; the answer comes with this serial.  0 where the field's inbox is full. */
-uint64_t bridge_query(struct bridge *bridge, enum query_kind what, uint32_t number);
 /* Where it is not what the field was told last. */
 void bridge_send_plan(struct bridge *bridge, struct member *device);
 /* Readings that came faster than scripts and cloud took them. */

@@ -14,6 +14,8 @@ static void plan_changed(struct member *device, void *context)
 {
 	struct bridge *bridge = context;
 	bridge_send_plan(bridge, device);
+	discoveries_restart(bridge->discoveries, device->number);
+	broker_warning(bridge->broker, device->number, "");
 	broker_script(bridge->broker, device->number, "");
 }
 

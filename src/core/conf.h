@@ -20,6 +20,7 @@ struct conf_gateway {
 	char *plugin_dir;
 	char **script_dirs; /* NULL-terminated, searched in order */
 	char *control_socket; /* path; "" for none */
+	uint32_t evidence_files; /* frames around the first errors of a kind, kept in state_dir */
 	enum log_level log_level;
 };
 
@@ -82,6 +83,8 @@ enum conf_link_type { CONF_LINK_SERIAL, CONF_LINK_TCP };
 enum conf_parity { PARITY_NONE, PARITY_EVEN, PARITY_ODD };
 enum conf_answer { ANSWER_AUTO, ANSWER_NO, ANSWER_YES };
 
+enum conf_rts { RTS_HIGH, RTS_LOW };
+
 struct conf_link {
 	enum conf_link_type type;
 	/* serial */
@@ -90,6 +93,8 @@ struct conf_link {
 	enum conf_parity parity;
 	uint8_t data_bits, stop_bits; /* 7 or 8; 1 or 2, 1 by default */
 	bool rs485; /* driver enable by TIOCSRS485 */
+	enum conf_rts rs485_rts; /* while sending */
+	uint32_t rs485_before_ms, rs485_after_ms; /* 0: as the driver is set */
 	enum conf_answer
 		paced; /* a real UART: an answer cannot come sooner than the wire carries it */
 	enum conf_answer echo; /* our own bytes come back: yes: strip, no: never, auto: find out */
@@ -114,9 +119,14 @@ struct conf_bus {
 	uint32_t timeout_ms; /* of one transaction */
 	uint32_t retries; /* of a read */
 	uint32_t gap_us; /* further silence before a request, on top of the protocol's own */
+	uint32_t unit_gap_us; /* and still further where another device was spoken to before */
 	uint32_t turnaround_us; /* after a broadcast */
 	uint32_t in_flight; /* requests outstanding at once, where the plugin can */
+	bool merge; /* reads of a device that are due together become one request */
+	uint32_t merge_hole; /* most units in between that nobody asked for */
 };
+
+#define CONF_AS_BUS UINT32_MAX
 
 struct conf_device {
 	struct place place;
@@ -131,11 +141,14 @@ struct conf_device {
 	char *product_secret, *product_secret_file; /* the same of its product; NULL: none */
 	const struct conf_enos *enos; /* conf's, or its own */
 	struct conf_enos *own_enos; /* NULL: none */
+	enum conf_answer merge; /* auto: as the bus has it */
+	uint32_t merge_hole; /* CONF_AS_BUS: as the bus has it */
 	struct buffer address; /* value, a map: the keys that the plugin declared for a device */
 	struct buffer parameters; /* value, a map */
 	struct place *parameter_places; /* one for each of parameters; NULL: none are known */
 	/* value, a list of maps: polls that add to the script's or, by their name, change them */
 	struct buffer polls;
+	struct buffer points; /* value, a list of maps, see conf_points.h */
 	struct place *poll_places; /* one for each of polls */
 };
 
@@ -178,5 +191,7 @@ void conf_destroy(struct conf *conf);
 /* The number of the device or bus of that name, or -ENOENT. */
 int64_t conf_find_device(const struct conf *conf, const char *name);
 int64_t conf_find_bus(const struct conf *conf, const char *name);
+/* The most units that may lie between reads of the device which are merged; -1: none are merged. */
+int64_t conf_merge_hole(const struct conf *conf, uint32_t device);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/conf_points.h"
 #include "util/alloc.h"
 
 /* Beyond this the names of all buses are no longer searched for what one may have meant. */
@@ -80,9 +81,15 @@ static void read_address(struct conf_parts *parts, struct conf_device *device,
 		make_address(parts, device, bus, others);
 }
 
+/* Points without a script are run by the one that is shipped for them. */
 static void find_script(
 	struct conf_parts *parts, struct conf_device *device, const struct node *node)
 {
+	const struct node *key = node_find(node, "script"), *points = node_find(node, "points");
+	if (!key && points && points->count) {
+		key = points;
+		device->script = must_strdup(POINTS_SCRIPT);
+	}
 	if (!device->script)
 		return;
 	const char *path = script_find(parts, device->script);
@@ -90,7 +97,7 @@ static void find_script(
 		device->script_path = must_strdup(path);
 		return;
 	}
-	struct place place = node_find(node, "script")->place;
+	struct place place = key->place;
 	char *blocked OWNED = script_blocked(parts->conf, device->script);
 	if (blocked) {
 		problem_error(parts->problems, place,
@@ -118,13 +125,23 @@ static void read_parameters(struct conf_device *device, const struct node *node)
 		device->parameter_places[i] = node->items[i].place;
 }
 
-static void check_purpose(
-	struct conf_parts *parts, const struct node *node, const struct node *polls)
+static void read_points(struct conf_parts *parts, struct conf_device *device,
+	const struct conf_bus *bus, const struct node *list)
 {
-	if (node_find(node, "script") || (polls && polls->count))
+	const struct device_check *check = &parts->device_checks[device - parts->conf->devices];
+	const struct points_target target = { .plugin = bus ? bus->plugin : NULL,
+		.state = bus && check->addressed ? parts->bus_checks[device->bus].state : NULL,
+		.address = &check->address };
+	points_read(list, &target, &device->points, parts->problems);
+}
+
+static void check_purpose(struct conf_parts *parts, const struct node *node)
+{
+	const struct node *polls = node_find(node, "polls"), *points = node_find(node, "points");
+	if (node_find(node, "script") || (polls && polls->count) || (points && points->count))
 		return;
 	problem_error(parts->problems, node->place,
-		"device has neither script nor polls: nothing would be read from it");
+		"device has neither script, points nor polls: nothing would be read from it");
 }
 
 void device_read(struct conf_parts *parts, const struct node *node, bool open_to_others)
@@ -137,9 +154,9 @@ void device_read(struct conf_parts *parts, const struct node *node, bool open_to
 	}
 	struct conf_device *device = &parts->conf->devices[parts->conf->device_count++];
 	struct node_list others = { .items = NULL };
-	const struct node *polls = node_find(node, "polls");
 	device->place = node->place;
 	section_defaults(&device_section, device);
+	device->merge_hole = CONF_AS_BUS;
 	section_read(&device_section, node, device, &others, parts->problems);
 	if (!device->name)
 		device->name = must_strdup("");
@@ -148,8 +165,9 @@ void device_read(struct conf_parts *parts, const struct node *node, bool open_to
 	find_script(parts, device, node);
 	device_cloud_read(parts, device, node, open_to_others);
 	read_parameters(device, node_find(node, "parameters"));
-	check_purpose(parts, node, polls);
-	polls_read(parts, device, polls);
+	check_purpose(parts, node);
+	read_points(parts, device, bus, node_find(node, "points"));
+	polls_read(parts, device, node_find(node, "polls"));
 	node_list_finish(&others);
 }
 
@@ -162,5 +180,6 @@ void device_finish(struct conf_device *device)
 	buffer_finish(&device->parameters);
 	free(device->parameter_places);
 	buffer_finish(&device->polls);
+	buffer_finish(&device->points);
 	free(device->poll_places);
 }

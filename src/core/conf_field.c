@@ -132,6 +132,12 @@ void field_describe(const struct field *field, struct buffer *text)
 	case FIELD_BYTES:
 		buffer_printf(text, "a text of %zu hexadecimal digits", 2 * field->size);
 		break;
+	case FIELD_REAL:
+		buffer_put_text(text, "a number");
+		break;
+	case FIELD_NUMBERS:
+		buffer_put_text(text, "an array [ ] of numbers");
+		break;
 	case FIELD_GROUP:
 		buffer_put_text(text, "a group { }");
 		break;

@@ -105,6 +105,11 @@ void nearest_try(struct nearest *nearest, const char *candidate)
 		near = true;
 		apart = 2;
 	}
+	/* "baudrate" for baud */
+	if (!near && length >= 4 && strncmp(candidate, nearest->to, length) == 0) {
+		near = true;
+		apart = 2;
+	}
 	if (near && (!nearest->best || apart < nearest->distance)) {
 		nearest->best = candidate;
 		nearest->distance = apart;

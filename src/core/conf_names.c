@@ -219,3 +219,12 @@ int64_t conf_find_device(const struct conf *conf, const char *name)
 {
 	return find(conf, conf->devices_by_name, conf->device_count, device_name, name);
 }
+
+int64_t conf_merge_hole(const struct conf *conf, uint32_t number)
+{
+	const struct conf_device *device = &conf->devices[number];
+	const struct conf_bus *bus = &conf->buses[device->bus];
+	if (device->merge == ANSWER_AUTO ? !bus->merge : device->merge == ANSWER_NO)
+		return -1;
+	return device->merge_hole == CONF_AS_BUS ? bus->merge_hole : device->merge_hole;
+}

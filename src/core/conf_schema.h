@@ -19,7 +19,9 @@ enum field_kind {
 	FIELD_CHOICE, /* an enum that counts up in the order of choices */
 	FIELD_ANSWER, /* enum conf_answer: true, false or "auto" */
 	FIELD_BYTES, /* size bytes, from hexadecimal digits */
-	FIELD_GROUP, /* read by whoever reads the section; so are the two below */
+	FIELD_REAL, /* double, any that is finite */
+	FIELD_NUMBERS, /* an array of numbers, read by whoever reads the section; */
+	FIELD_GROUP, /* so are these two */
 	FIELD_GROUPS,
 	FIELD_SECRET, /* char *, which no message shows */
 };
@@ -64,7 +66,8 @@ struct section {
 
 extern const struct section gateway_section, scripts_section, enos_section, mqtt_section,
 	spool_section;
-extern const struct section link_section, bus_section, device_section, device_enos_section;
+extern const struct section link_section, bus_section, device_section, device_enos_section,
+	point_section;
 /* The file itself: its groups and lists. */
 extern const struct section file_section;
 /* All of these, NULL-terminated. */

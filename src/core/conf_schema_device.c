@@ -1,12 +1,103 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a device may have in the cloud that the others have not: some keys of enos, again. */
+/* The keys of a device, and those of enos that it may have again, for itself. */
 #include "core/conf.h"
 #include "core/conf_schema.h"
 #include "core/conf_table.h"
 
+static const struct field device_fields[] = {
+	{ .key = "name",
+		TEXT(struct conf_device, name),
+		NAME_LENGTH,
+		.flags = FIELD_REQUIRED,
+		.help = "the device's name, a level of its MQTT topics" },
+	{ .key = "bus",
+		TEXT(struct conf_device, bus_name),
+		NAME_LENGTH,
+		.flags = FIELD_REQUIRED,
+		.help = "the name of the bus that it is on" },
+	{ .key = "script",
+		TEXT(struct conf_device, script),
+		.form = FORM_FILE,
+		.min = 1,
+		.max = 200,
+		.otherwise = "none",
+		.help = "the script of its type, looked for in script_dirs; without one, points are run "
+			"by generic.lua, and else what its polls read is reported raw" },
+	{ .key = "merge",
+		.kind = FIELD_ANSWER,
+		AT(struct conf_device, merge),
+		.fallback = "auto",
+		.help = "whether its reads are merged; auto: as the bus has it" },
+	{ .key = "merge_hole",
+		NUMBER(struct conf_device, merge_hole),
+		.min = 0,
+		.max = 2000,
+		.unit = "registers or bits",
+		.otherwise = "the bus's",
+		.help = "most that lies between two of its reads and is read along" },
+	{ .key = "parameters",
+		.kind = FIELD_GROUP,
+		.otherwise = "empty",
+		.help = "what the script shall know of this device; any keys" },
+	{ .key = "polls",
+		.kind = FIELD_GROUPS,
+		.otherwise = "the script's",
+		.help = "polls that add to the script's, or change those of the same name" },
+	{ .key = "points",
+		.kind = FIELD_GROUPS,
+		.otherwise = "none",
+		.help = "what to read of it and what can be written, where no script is to be written" },
+	{ .key = "product_key",
+		TEXT(struct conf_device, product_key),
+		KEY_LENGTH,
+		.flags = FIELD_REQUIRED,
+		.help = "its product in EnOS" },
+	{ .key = "device_key",
+		TEXT(struct conf_device, device_key),
+		KEY_LENGTH,
+		.flags = FIELD_REQUIRED,
+		.help = "its key in EnOS, unique in its product" },
+	{ .key = "secret_file",
+		TEXT(struct conf_device, secret_file),
+		.form = FORM_ANY,
+		.min = 1,
+		.max = 4000,
+		.otherwise = "device_secret, or its product's",
+		.help = "a file with its secret in EnOS; a relative path begins beside the main file" },
+	{ .key = "device_secret",
+		.kind = FIELD_SECRET,
+		AT(struct conf_device, secret),
+		.form = FORM_TOKEN,
+		.min = 1,
+		.max = 256,
+		.otherwise = "secret_file",
+		.help = "the secret itself, in place of secret_file; for trials" },
+	{ .key = "product_secret_file",
+		TEXT(struct conf_device, product_secret_file),
+		.form = FORM_ANY,
+		.min = 1,
+		.max = 4000,
+		.otherwise = "none",
+		.help = "in place of secret_file, with DTLS: a file with the secret of its product, by which "
+			"it is activated and gets its own" },
+	{ .key = "product_secret",
+		.kind = FIELD_SECRET,
+		AT(struct conf_device, product_secret),
+		.form = FORM_TOKEN,
+		.min = 1,
+		.max = 256,
+		.otherwise = "product_secret_file",
+		.help = "that secret itself; for trials" },
+	{ .key = "enos",
+		.kind = FIELD_GROUP,
+		.otherwise = "the group enos",
+		.help = "what is different in the cloud for this device" },
+	{ .key = NULL },
+};
+
 #define AS_IN_ENOS .otherwise = "as in enos"
 
-static const struct field fields[] = {
+static const struct field enos_fields[] = {
 	{ .key = "host",
 		TEXT(struct conf_enos, host),
 		HOST_LENGTH,
@@ -62,4 +153,5 @@ static const struct field fields[] = {
 	{ .key = NULL },
 };
 
-const struct section device_enos_section = { "device.enos", fields, NULL, NULL };
+const struct section device_enos_section = { "device.enos", enos_fields, NULL, NULL };
+const struct section device_section = { "device", device_fields, NULL, &device_enos_section };

@@ -47,6 +47,11 @@ static void put_number(const struct field *field, void *target, int64_t number)
 	memcpy(slot_of(field, target), from, field->size);
 }
 
+static void put_real(const struct field *field, void *target, double real)
+{
+	memcpy(slot_of(field, target), &real, sizeof(real));
+}
+
 static void free_texts(char **texts)
 {
 	for (char **text = texts; text && *text; text++)
@@ -91,7 +96,11 @@ static void set_default(const struct field *field, void *target)
 	case FIELD_BYTES:
 		put_bytes(field, target, word);
 		break;
+	case FIELD_REAL:
+		put_real(field, target, strtod(word, NULL));
+		break;
 	case FIELD_TEXTS:
+	case FIELD_NUMBERS:
 	case FIELD_GROUP:
 	case FIELD_GROUPS:
 		break;
@@ -209,6 +218,17 @@ static void read_number(
 		put_number(field, reader->target, (int64_t)stored);
 }
 
+/* libconfig makes no infinity of what it reads, save of a number that is too large. */
+static bool read_real(
+	const struct reader *reader, const struct field *field, const struct node *node)
+{
+	double real = node->type == NODE_REAL ? node->real : (double)node->integer;
+	if ((node->type != NODE_REAL && node->type != NODE_INTEGER) || !isfinite(real))
+		return false;
+	put_real(field, reader->target, real);
+	return true;
+}
+
 static void refuse_choice(
 	const struct reader *reader, const struct field *field, const struct node *node)
 {
@@ -276,6 +296,12 @@ static void read_field(
 		if (fits && put_bytes(field, reader->target, node->text) < 0)
 			problem_error(reader->problems, node->place,
 				"%s must be %zu hexadecimal digits", field->key, 2 * field->size);
+		break;
+	case FIELD_REAL:
+		fits = read_real(reader, field, node);
+		break;
+	case FIELD_NUMBERS:
+		fits = node->type == NODE_ARRAY || node->type == NODE_LIST;
 		break;
 	case FIELD_GROUP:
 		fits = node->type == NODE_GROUP;

@@ -118,6 +118,22 @@ struct answer *answer_create(uint64_t serial)
 	return answer;
 }
 
+static void destroy_evidence(struct mail *mail)
+{
+	struct evidence *evidence = container_of(mail, struct evidence, mail);
+	buffer_finish(&evidence->text);
+	free(evidence);
+}
+
+struct evidence *evidence_create(uint32_t bus, uint32_t error)
+{
+	struct evidence *evidence = create(sizeof(*evidence), MESSAGE_EVIDENCE, destroy_evidence);
+	evidence->mail.droppable = true;
+	evidence->bus = bus;
+	evidence->error = error;
+	return evidence;
+}
+
 static void destroy_plan_change(struct mail *mail)
 {
 	struct plan_change *change = container_of(mail, struct plan_change, mail);

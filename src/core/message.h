@@ -21,6 +21,7 @@ enum message_kind {
 	MESSAGE_HEALTH,
 	MESSAGE_LINK,
 	MESSAGE_ANSWER,
+	MESSAGE_EVIDENCE,
 	/* main to field */
 	MESSAGE_PLAN,
 	MESSAGE_ORDER,
@@ -122,6 +123,17 @@ struct answer {
 
 struct answer *answer_create(uint64_t serial);
 
+/* The last frames of a bus, with the first error of a kind among them.  Droppable. */
+struct evidence {
+	struct mail mail;
+	uint32_t bus;
+	uint32_t error; /* enum eb_error_class */
+	struct stamp stamp;
+	struct buffer text; /* a recording: core/recording.h */
+};
+
+struct evidence *evidence_create(uint32_t bus, uint32_t error);
+
 /* ---- main to field -------------------------------------------------------------------------- */
 
 /* From now on do this for the device, instead of what was done so far. */
@@ -154,6 +166,7 @@ enum query_kind {
 	QUERY_BUS, /* statistics of bus number and its devices */
 	QUERY_DEVICE, /* statistics of device number and its polls */
 	QUERY_STATUS, /* totals, and one line per bus */
+	QUERY_CAPTURE, /* what bus number carried since it was asked so last, by who; ends: no more */
 };
 
 struct query {
@@ -161,6 +174,8 @@ struct query {
 	enum query_kind what;
 	uint64_t serial;
 	uint32_t number; /* of the bus or device asked about */
+	uint64_t who;
+	bool ends;
 };
 
 struct query *query_create(enum query_kind what, uint64_t serial, uint32_t number);

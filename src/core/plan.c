@@ -122,6 +122,12 @@ static void read_host(const struct maker *maker, struct host *host)
 	}
 }
 
+static bool fits(const struct eb_request *wire)
+{
+	return wire->data_size <= EB_REQUEST_MAX && wire->frame_size <= EB_FRAME_MAX &&
+		wire->content_size <= EB_ANSWER_MAX;
+}
+
 /* What the plugin says of the request, unless it claims more than the host can hold. */
 static int ask_plugin(
 	const struct maker *maker, const struct eb_settings *settings, struct eb_request *wire)
@@ -133,8 +139,7 @@ static int ask_plugin(
 			error.text[0] ? error.text : strerror(-result));
 		return -EINVAL;
 	}
-	if (wire->data_size > EB_REQUEST_MAX || wire->frame_size > EB_FRAME_MAX ||
-		wire->content_size > EB_ANSWER_MAX) {
+	if (!fits(wire)) {
 		problem_error(maker->problems, maker->place,
 			"plugin %s made a request of %u bytes with an answer of %u: the most is %u",
 			maker->plugin->name, wire->frame_size, wire->content_size, EB_FRAME_MAX);
@@ -143,30 +148,27 @@ static int ask_plugin(
 	return 0;
 }
 
-static char *describe(const struct maker *maker, const struct eb_request *wire)
+static char *describe(
+	const struct eb_plugin *plugin, const void *state, const struct eb_request *wire)
 {
 	char text[160] = "";
-	if (!maker->plugin->describe)
+	if (!plugin->describe)
 		return must_printf(
-			"%s %s", maker->plugin->name, wire->flags & EB_WRITE ? "write" : "request");
-	maker->plugin->describe(maker->state, wire, text, sizeof(text));
+			"%s %s", plugin->name, wire->flags & EB_WRITE ? "write" : "request");
+	plugin->describe(state, wire, text, sizeof(text));
 	text[sizeof(text) - 1] = 0;
 	return must_strdup(text);
 }
 
-/* Takes the host's strings. */
 static struct request *assemble(
-	const struct maker *maker, const struct eb_request *wire, struct host *host)
+	const struct eb_plugin *plugin, const void *state, const struct eb_request *wire)
 {
 	struct request *request = must_alloc(sizeof(*request) + wire->data_size);
 	request->wire = *wire;
 	request->wire.data = (uint8_t *)(request + 1);
 	if (wire->data_size)
 		memcpy(request->wire.data, wire->data, wire->data_size);
-	request->retry_safe = host->retry_safe;
-	request->timeout_us = host->timeout_us;
-	request->name = TAKE(host->name);
-	request->text = describe(maker, &request->wire);
+	request->text = describe(plugin, state, &request->wire);
 	return request;
 }
 
@@ -193,9 +195,16 @@ static int make(const struct maker *maker, struct host *host, struct request **r
 		problem_error(maker->problems, maker->place,
 			"period is missing: seconds from 0 (as fast as the bus allows) to %d",
 			REQUEST_PERIOD_MAX_S);
+	if (result == 0 && !maker->poll && (wire.flags & EB_LISTEN))
+		problem_error(maker->problems, maker->place,
+			"it only listens, and so would never end: a request of a command or of setup must "
+			"be one that is sent");
 	if (result < 0 || maker->problems->errors)
 		return -EINVAL;
-	*request = assemble(maker, &wire, host);
+	*request = assemble(maker->plugin, maker->state, &wire);
+	(*request)->retry_safe = host->retry_safe;
+	(*request)->timeout_us = host->timeout_us;
+	(*request)->name = TAKE(host->name);
 	return 0;
 }
 
@@ -248,6 +257,21 @@ void request_destroy(struct request *request)
 	free(request->name);
 	free(request->text);
 	free(request);
+}
+
+struct request *request_merge(const struct eb_plugin *plugin, const void *state,
+	const struct request *a, const struct request *b, uint32_t hole)
+{
+	const uint32_t not_a_read = EB_WRITE | EB_NO_ANSWER | EB_LISTEN;
+	uint8_t data[EB_REQUEST_MAX] = { 0 };
+	struct eb_request wire = { .address = a->wire.address, .data = data };
+	if (!plugin->merge || ((a->wire.flags | b->wire.flags) & not_a_read) ||
+		plugin->merge(state, &a->wire, &b->wire, hole, &wire) < 0 || !fits(&wire) ||
+		(wire.flags & not_a_read))
+		return NULL;
+	struct request *merged = assemble(plugin, state, &wire);
+	merged->timeout_us = a->timeout_us;
+	return merged;
 }
 
 int poll_init(struct poll *poll, const struct eb_plugin *plugin, const void *state,

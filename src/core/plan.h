@@ -58,6 +58,12 @@ int request_create(struct request **request, const struct eb_plugin *plugin, con
 	struct place place, struct problems *problems);
 void request_destroy(struct request *request);
 /*
+ * One read for what a and b read, across at most hole units of unread data, with a's time-out; NULL
+ * where the plugin cannot do that.  The caller owns it.
+ */
+struct request *request_merge(const struct eb_plugin *plugin, const void *state,
+	const struct request *a, const struct request *b, uint32_t hole);
+/*
  * The same with a poll's keys (name and period are required, unless the request only listens).
  * The caller owns poll->request.
  */

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "core/plugin.h"
+#include "core/recording.h"
 #include "util/json.h"
 
 static const char *link_state(const struct bus *bus)
@@ -39,16 +40,25 @@ static const char *device_name_of(void *context, uint32_t number)
 	return bus->plane->conf->devices[number].name;
 }
 
-void answer_dump(const struct bus *bus, struct buffer *text)
+struct trace_view answer_view(const struct bus *bus)
 {
-	struct trace_view view = {
+	return (struct trace_view){
 		.mono_us = bus_now(bus),
 		.wall_ms = clock_wall_ms(loop_clock(bus->plane->loop)),
 		.name = device_name_of,
 		.context = (void *)bus,
 	};
+}
+
+void answer_dump(const struct bus *bus, struct buffer *text)
+{
+	struct trace_view view = answer_view(bus);
+	OWNED_BUFFER head = BUFFER_EMPTY;
+	recording_begin(&head, bus->conf);
 	buffer_put_text(text, "{\"bus\":");
 	json_put_text(text, bus_name(bus));
+	buffer_put_text(text, ",\"head\":");
+	json_put_text(text, buffer_text(&head));
 	buffer_printf(text,
 		",\"time_us\":%" PRId64 ",\"wall_ms\":%" PRId64 ",\"frames\":", view.mono_us,
 		view.wall_ms);

@@ -5,6 +5,8 @@
 
 #include "field/bus.h"
 
+/* What the times of the bus's frames are told by. */
+struct trace_view answer_view(const struct bus *bus);
 void answer_dump(const struct bus *bus, struct buffer *text);
 void answer_bus(const struct bus *bus, struct buffer *text);
 void answer_device(const struct device *device, struct buffer *text);

@@ -8,8 +8,9 @@
 #include "field/health.h"
 #include "field/order.h"
 #include "field/receive.h"
-#include "field/schedule.h"
+#include "field/task.h"
 #include "field/transaction.h"
+#include "field/trouble.h"
 #include "util/alloc.h"
 #include "util/log.h"
 
@@ -32,8 +33,20 @@ bool bus_matches_tags(const struct bus *bus)
 void bus_trace(struct bus *bus, enum trace_kind kind, const struct device *device, uint32_t error,
 	const void *bytes, size_t size)
 {
-	trace_put(&bus->trace, bus->plane->trace_room, bus_now(bus), kind,
-		device ? device->number : TRACE_NO_DEVICE, error, bytes, size);
+	const struct trace_frame frame = {
+		.mono_us = bus_now(bus),
+		.kind = kind,
+		.device = device ? device->number : TRACE_NO_DEVICE,
+		.error = error,
+		.bytes = bytes,
+		.size = size,
+	};
+	trace_put(&bus->trace, bus->plane->trace_room, frame.mono_us, kind, frame.device, error,
+		bytes, size);
+	if (bus->capture)
+		capture_put(bus, &frame);
+	if (error != EB_NONE)
+		trouble_note(bus, error);
 }
 
 void bus_deliver(struct device *device, uint32_t poll, const uint8_t *content, size_t size)
@@ -301,9 +314,16 @@ static bool begin_next(struct bus *bus, int64_t *next_us)
 		maybe_rest(bus);
 		return false;
 	}
-	schedule_begun(bus, &choice);
-	transaction_begin_poll(bus, choice.device, choice.poll, choice.probe);
+	task_begun(bus, &choice);
+	transaction_begin_poll(bus, &choice);
 	return true;
+}
+
+/* Some devices take what is said to others for the beginning of what is said to them. */
+static int64_t unit_gap_us(const struct bus *bus, const struct transaction *queued)
+{
+	bool another = queued && bus->spoke_to && bus->spoke_to != queued->device;
+	return another ? bus->conf->unit_gap_us : 0;
 }
 
 /* Sends what may be sent now. */
@@ -316,7 +336,7 @@ static int64_t speak(struct bus *bus)
 			return INT64_MAX;
 		if (!queued && bus->stopping)
 			return INT64_MAX;
-		int64_t free_us = bus_free_us(bus);
+		int64_t free_us = bus_free_us(bus) + unit_gap_us(bus, queued);
 		if (bus_now(bus) < free_us)
 			return free_us;
 		/* What came meanwhile is no answer to what is sent now, and breaks the silence. */
@@ -324,10 +344,15 @@ static int64_t speak(struct bus *bus)
 			continue;
 		if (!queued && !begin_next(bus, &next_us))
 			return next_us;
-		if (!queued)
+		if (!queued) {
 			queued = transaction_queued(bus);
-		if (queued)
+			if (unit_gap_us(bus, queued))
+				continue;
+		}
+		if (queued) {
+			bus->spoke_to = queued->device;
 			transaction_send(bus, queued);
+		}
 	}
 	return 0;
 }
@@ -458,11 +483,13 @@ void bus_destroy(struct bus *bus)
 	if (!bus)
 		return;
 	loop_disarm(bus->plane->loop, &bus->timer);
+	loop_disarm(bus->plane->loop, &bus->trouble_timer);
 	bus->link->ops->destroy(bus->link);
 	list_for_each (link, &bus->devices)
 		device_destroy(container_of(link, struct device, turn));
 	buffer_finish(&bus->pending);
 	trace_finish(&bus->trace);
+	capture_destroy(bus->capture);
 	free(bus->why);
 	free(bus->state);
 	free(bus);
@@ -493,6 +520,7 @@ void bus_abort(struct bus *bus)
 	bus->machine = BUS_DOWN;
 	transaction_abandon(bus);
 	order_fail_all(bus, OUTCOME_LINK);
+	trouble_finish(bus);
 	loop_disarm(bus->plane->loop, &bus->timer);
 }
 

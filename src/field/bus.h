@@ -15,6 +15,7 @@
 #define EB_FIELD_BUS_H
 
 #include "core/conf.h"
+#include "field/capture.h"
 #include "field/device.h"
 #include "field/link.h"
 #include "field/plane.h"
@@ -65,6 +66,7 @@ struct bus {
 	int64_t sent_us; /* the last bit of ours left, or will have */
 	int64_t noisy_us; /* since when it has not been silent though nobody was asked; 0 */
 	int64_t late_until_us; /* what timed out may be answered until then */
+	const struct device *spoke_to; /* last; NULL: nobody yet */
 	uint32_t silence_us; /* that the plugin wants to hear of; 0 none */
 	struct buffer pending; /* received and not yet consumed */
 
@@ -95,6 +97,11 @@ struct bus {
 	uint32_t noise_bytes, unasked, early, echoes, link_losses;
 	uint32_t unknown_noise; /* bytes of noise since the last answer */
 	uint32_t late_noise; /* bytes since the last request that may be a late answer */
+	struct capture *capture; /* NULL: nobody captures */
+	struct timer trouble_timer;
+	uint32_t error_s
+		[EB_ERROR_CLASSES]; /* when each was met last, 1 + s of the loop's time; 0: never */
+	uint8_t trouble; /* the class whose evidence is being gathered; EB_NONE */
 };
 
 /* link NULL: as the configuration says.  A given link is owned.  0, or -EINVAL with the error. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "field/bus.h"
-#include "field/schedule.h"
+#include "field/task.h"
 #include "util/alloc.h"
 
 struct device *device_create(struct bus *bus, uint32_t number)
@@ -25,6 +25,7 @@ void device_destroy(struct device *device)
 	list_remove(&device->turn);
 	plan_release(device->plan);
 	plan_release(device->next_plan);
+	merge_finish(&device->merge);
 	free(device->tasks);
 	free(device);
 }
@@ -34,13 +35,28 @@ const char *device_name(const struct device *device)
 	return device->bus->plane->conf->devices[device->number].name;
 }
 
+int64_t device_run_due_us(const struct device *device, uint32_t first)
+{
+	int64_t due_us = INT64_MAX;
+	for (uint32_t i = first; i < first + device->merge.parts[first].count; i++) {
+		const struct task *task = device_task(device, i);
+		int64_t task_us = task_due_us(task);
+		if (task->running)
+			return INT64_MAX;
+		if (task_us < due_us)
+			due_us = task_us;
+	}
+	return due_us;
+}
+
 void device_refresh_due(struct device *device)
 {
 	int64_t due_us = INT64_MAX;
-	for (size_t i = 0; device->plan && i < device->plan->count; i++) {
-		int64_t task_us = task_due_us(&device->tasks[i]);
-		if (task_us < due_us)
-			due_us = task_us;
+	merge_for_each_run(first, &device->merge)
+	{
+		int64_t run_us = device_run_due_us(device, first);
+		if (run_us < due_us)
+			due_us = run_us;
 	}
 	device->due_us = due_us;
 }
@@ -75,6 +91,7 @@ static bool take_over(const struct device *device, const struct poll *poll, stru
 	*task = *old;
 	task->running = false;
 	task->tries = task->failed = 0;
+	task->failing_us = 0;
 	task->said = false;
 	task->again_us = 0;
 	int64_t latest_us = bus_now(device->bus) + poll->period_us;
@@ -90,12 +107,16 @@ static void run_plan(struct device *device, struct plan *plan)
 	for (size_t i = 0; i < plan->count; i++)
 		known[i] = take_over(device, &plan->polls[i], &tasks[i]);
 	free(device->tasks);
+	merge_finish(&device->merge);
 	plan_release(device->plan);
 	device->tasks = tasks;
 	device->plan = plan;
+	const struct bus *bus = device->bus;
+	merge_init(&device->merge, plan, bus->conf->plugin, bus->state,
+		conf_merge_hole(bus->plane->conf, device->number));
 	for (size_t i = 0; i < plan->count; i++) {
 		if (!known[i])
-			schedule_first(device, (uint32_t)i);
+			task_first(device, (uint32_t)i);
 	}
 	free(known);
 	device_refresh_due(device);

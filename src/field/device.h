@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/message.h"
+#include "field/merge.h"
 #include "field/owed.h"
 #include "field/stats.h"
 #include "util/list.h"
@@ -18,6 +19,7 @@ struct task {
 	int64_t due_us; /* kept without drift; INT64_MAX: never sent */
 	int64_t again_us; /* 0, or when what failed is tried again, whatever due_us says */
 	int64_t good_ms; /* wall clock of its last good answer, 0 none */
+	int64_t failing_us; /* since when it has had no good answer though it was asked; 0 */
 	uint32_t requests, answers, failures;
 	uint32_t missed; /* periods that passed without it */
 	uint32_t late_max_us; /* longest that it began after it was due */
@@ -48,8 +50,10 @@ struct device {
 	uint16_t outstanding; /* requests */
 	struct plan *plan, *next_plan; /* referenced; next_plan waits for the transaction's end */
 	struct task *tasks; /* of plan->polls */
+	struct merge merge; /* of plan->polls: which are asked for together */
 	int64_t due_us; /* when the earliest of tasks may begin, INT64_MAX none */
 	int64_t quiet_us; /* nothing is asked of it before */
+	int64_t good_us; /* it gave a good answer last; 0: never */
 	struct owed owed; /* what it may yet answer */
 	struct condition condition;
 	struct stats stats;
@@ -66,6 +70,12 @@ void device_change_plan(struct device *device, struct plan *plan);
 void device_settle(struct device *device);
 /* When the request may be asked of it, as far as answers go that it still owes; at least quiet_us. */
 int64_t device_free_us(const struct device *device, const struct request *request);
+static inline struct task *device_task(const struct device *device, uint32_t part)
+{
+	return &device->tasks[device->merge.parts[part].poll];
+}
+/* When the run may begin, as far as its polls' own times go; INT64_MAX while it runs. */
+int64_t device_run_due_us(const struct device *device, uint32_t first);
 /* To be called when a task's due time, tries or running changed. */
 void device_refresh_due(struct device *device);
 /* When the task may begin, as far as its own times go; INT64_MAX while it runs. */

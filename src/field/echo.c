@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "field/trouble.h"
 #include "util/log.h"
 
 static void found(struct bus *bus)
@@ -10,6 +11,7 @@ static void found(struct bus *bus)
 	if (bus->conf->link.echo != ANSWER_AUTO)
 		return;
 	bus->stats.errors[EB_ECHO]++;
+	trouble_note(bus, EB_ECHO);
 	if (bus->echo == ECHO_PRESENT)
 		return;
 	bus->echo = ECHO_PRESENT;

@@ -61,6 +61,8 @@ static void run_query(struct field *field, struct mail *mail)
 	uint32_t number = query->number;
 	if (query->what == QUERY_DUMP && number < field->bus_count)
 		answer_dump(field->buses[number], &answer->text);
+	else if (query->what == QUERY_CAPTURE && number < field->bus_count)
+		capture_answer(field->buses[number], query->who, query->ends, &answer->text);
 	else if (query->what == QUERY_BUS && number < field->bus_count)
 		answer_bus(field->buses[number], &answer->text);
 	else if (query->what == QUERY_DEVICE && number < field->setup.conf->device_count)

@@ -69,6 +69,7 @@ void health_good(struct device *device, uint32_t took_us)
 {
 	struct condition *condition = &device->condition;
 	if (took_us) {
+		device->good_us = bus_now(device->bus);
 		uint32_t faded_us = condition->took_us - condition->took_us / 16;
 		condition->took_us = took_us > faded_us ? took_us : faded_us;
 	}

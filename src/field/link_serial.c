@@ -100,13 +100,20 @@ static int set_rs485(const struct conf_link *conf, int fd, char *why)
 		return 0;
 	/* The delays that the device tree or an earlier program set stay as they are. */
 	ioctl(fd, TIOCGRS485, &mode);
-	mode.flags |= SER_RS485_ENABLED | SER_RS485_RTS_ON_SEND;
-	mode.flags &= ~(uint32_t)(SER_RS485_RTS_AFTER_SEND | SER_RS485_RX_DURING_TX);
+	bool high = conf->rs485_rts == RTS_HIGH;
+	mode.flags &= ~(uint32_t)(SER_RS485_RTS_ON_SEND | SER_RS485_RTS_AFTER_SEND |
+		SER_RS485_RX_DURING_TX);
+	mode.flags |= SER_RS485_ENABLED | (high ? SER_RS485_RTS_ON_SEND : SER_RS485_RTS_AFTER_SEND);
+	if (conf->rs485_before_ms)
+		mode.delay_rts_before_send = conf->rs485_before_ms;
+	if (conf->rs485_after_ms)
+		mode.delay_rts_after_send = conf->rs485_after_ms;
 	if (ioctl(fd, TIOCSRS485, &mode) == 0)
 		return 0;
 	int error = errno;
 	snprintf(why, LINK_WHY_MAX,
-		"the driver of %s cannot switch RS-485 direction (%s): leave out link.rs485",
+		"the driver of %s does not switch RS-485 direction (%s): leave out link.rs485 "
+		"where the adapter switches by itself",
 		conf->path, strerror(error));
 	return -error;
 }

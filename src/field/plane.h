@@ -17,6 +17,8 @@ struct plane {
 	uint32_t trace_room; /* bytes of one bus's trace */
 	bool synced; /* the wall clock, as asked at synced_us */
 	int64_t synced_us;
+	int64_t evidence_since_us; /* the hour in which evidence_count began; 0: none yet */
+	uint32_t evidence_count;
 	uint8_t received[2 * EB_FRAME_MAX];
 	uint8_t content[EB_ANSWER_MAX];
 	uint8_t matched[EB_ANSWER_MAX];

@@ -136,6 +136,7 @@ static void conclude(struct bus *bus, struct transaction *transaction, const uin
 		ending.error = verdict->error && verdict->error < EB_ERROR_CLASSES ? verdict->error
 										   : EB_SHORT;
 		ending.code = verdict->code;
+		ending.range_refused = verdict->flags & EB_REFUSES_RANGE;
 	}
 	bus_trace(bus,
 		ending.error == EB_NONE || ending.error == EB_EXCEPTION ? TRACE_ANSWER

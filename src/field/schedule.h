@@ -12,18 +12,14 @@
 
 struct choice {
 	struct device *device;
-	uint32_t poll;
+	uint32_t first, count; /* parts of device->merge: a run, or one of its parts as a probe */
 	bool probe;
 };
 
-/* Sets when a new poll of the device is due for the first time. */
-void schedule_first(struct device *device, uint32_t poll);
+/* The request that the choice stands for. */
+const struct request *choice_request(const struct choice *choice);
+/* What a poll without a period looks at often, and one with a long period at its slots. */
+int64_t schedule_slot_us(const struct bus *bus, int64_t period_us);
 /* The poll to begin now; false: none before *next_us (INT64_MAX: never). */
 bool schedule_choose(struct bus *bus, struct choice *choice, int64_t *next_us);
-/* It begins: counts missed periods, and sets when it is due next. */
-void schedule_begun(struct bus *bus, const struct choice *choice);
-/* It ended: counts, and decides on trying again. */
-void schedule_ended(
-	struct bus *bus, const struct transaction *transaction, const struct ending *ending);
-
 #endif

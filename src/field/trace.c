@@ -3,9 +3,11 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/plugin.h"
+#include "core/recording.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 #include "util/hex.h"
@@ -99,19 +101,26 @@ void trace_put(struct trace *trace, uint32_t room, int64_t mono_us, enum trace_k
 	trace->used += (uint32_t)sizeof(record) + record.kept;
 }
 
+static const char *direction_of(uint8_t kind)
+{
+	switch ((enum trace_kind)kind) {
+	case TRACE_SENT:
+		return "tx";
+	case TRACE_FAILED:
+	case TRACE_LINK_UP:
+	case TRACE_LINK_DOWN:
+		return "--";
+	default:
+		return "rx";
+	}
+}
+
 static void print_record(const struct record *record, const uint8_t *bytes,
 	const struct trace_view *view, struct buffer *text)
 {
-	static const char *const directions[] = { [TRACE_SENT] = "tx",
-		[TRACE_FAILED] = "--",
-		[TRACE_LINK_UP] = "--",
-		[TRACE_LINK_DOWN] = "--" };
-	const char *direction = record->kind < sizeof(directions) / sizeof(*directions)
-		? directions[record->kind]
-		: NULL;
 	buffer_printf(text, "{\"time_us\":%" PRId64 ",\"wall_ms\":%" PRId64 ",\"direction\":\"%s\"",
 		record->mono_us, view->wall_ms - (view->mono_us - record->mono_us) / USEC_PER_MSEC,
-		direction ? direction : "rx");
+		direction_of(record->kind));
 	if (record->size) {
 		buffer_put_text(text, ",\"bytes\":\"");
 		hex_put(text, bytes, record->kept);
@@ -142,4 +151,51 @@ void trace_print(const struct trace *trace, const struct trace_view *view, struc
 		at += record.kept;
 	}
 	buffer_put_byte(text, ']');
+}
+
+static void record_line(const struct record *record, const void *bytes,
+	const struct trace_view *view, int64_t *before_us, struct buffer *text)
+{
+	char note[40];
+	snprintf(note, sizeof(note), "%s%s%s", kind_names[record->kind], record->error ? ": " : "",
+		record->error ? error_class_name(record->error) : "");
+	struct recorded_frame frame = {
+		.wall_us = view->wall_ms * USEC_PER_MSEC - (view->mono_us - record->mono_us),
+		.direction = direction_of(record->kind),
+		.bytes = bytes,
+		.size = record->kept,
+		.whole = record->size,
+		.note = note,
+	};
+	if (record->device != TRACE_NO_DEVICE)
+		frame.device = view->name(view->context, record->device);
+	recording_put(text, &frame, *before_us);
+	*before_us = frame.wall_us;
+}
+
+void trace_record(const struct trace *trace, const struct trace_view *view, struct buffer *text)
+{
+	int64_t before_us = 0;
+	for (uint32_t at = 0; at < trace->used;) {
+		struct record record;
+		memcpy(&record, trace->data + at, sizeof(record));
+		at += (uint32_t)sizeof(record);
+		record_line(&record, trace->data + at, view, &before_us, text);
+		at += record.kept;
+	}
+}
+
+void trace_record_frame(const struct trace_frame *frame, const struct trace_view *view,
+	int64_t *before_us, struct buffer *text)
+{
+	uint16_t size = (uint16_t)(frame->size < UINT16_MAX ? frame->size : UINT16_MAX);
+	const struct record record = {
+		.mono_us = frame->mono_us,
+		.device = frame->device,
+		.size = size,
+		.kept = size,
+		.kind = (uint8_t)frame->kind,
+		.error = (uint8_t)frame->error,
+	};
+	record_line(&record, frame->bytes, view, before_us, text);
 }

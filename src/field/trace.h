@@ -50,5 +50,20 @@ struct trace_view {
  * (hex), note, and where there is one, device; size where not all bytes were kept.
  */
 void trace_print(const struct trace *trace, const struct trace_view *view, struct buffer *text);
+/* The same as lines of a recording (core/recording.h). */
+void trace_record(const struct trace *trace, const struct trace_view *view, struct buffer *text);
+
+/* One frame that is not in a ring, as a line of a recording. */
+struct trace_frame {
+	int64_t mono_us;
+	enum trace_kind kind;
+	uint32_t device, error;
+	const void *bytes;
+	size_t size;
+};
+
+/* before_us: of the line before, 0 none; set to the time of this one. */
+void trace_record_frame(const struct trace_frame *frame, const struct trace_view *view,
+	int64_t *before_us, struct buffer *text);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "field/health.h"
 #include "field/order.h"
-#include "field/schedule.h"
+#include "field/task.h"
 #include "util/alloc.h"
 #include "util/log.h"
 
@@ -71,16 +71,18 @@ static uint32_t timeout_of(const struct bus *bus, const struct request *request)
 	return timeout_us < UINT32_MAX ? (uint32_t)timeout_us : UINT32_MAX;
 }
 
-void transaction_begin_poll(struct bus *bus, struct device *device, uint32_t poll, bool probe)
+void transaction_begin_poll(struct bus *bus, const struct choice *choice)
 {
 	struct transaction *transaction = must_alloc(sizeof(*transaction));
-	const struct request *request = device->plan->polls[poll].request;
+	const struct request *request = choice_request(choice);
+	struct device *device = choice->device;
 	transaction->device = device;
 	transaction->plan = plan_reference(device->plan);
-	transaction->poll = poll;
-	transaction->probe = probe;
+	transaction->first = choice->first;
+	transaction->count = choice->count;
+	transaction->probe = choice->probe;
 	transaction->timeout_us = timeout_of(bus, request);
-	if (probe)
+	if (choice->probe)
 		transaction->timeout_us = health_probe_wait_us(device, transaction->timeout_us);
 	begin(bus, transaction, request);
 }
@@ -294,15 +296,6 @@ static void failed(struct bus *bus, struct transaction *transaction, const struc
 		health_probe_failed(device, bus_now(bus) - transaction->begun_us);
 }
 
-static void end_poll(struct bus *bus, struct transaction *transaction, const struct ending *ending)
-{
-	schedule_ended(bus, transaction, ending);
-	/* A write brings nothing to decode, unless it reads as well. */
-	if (ending->error == EB_NONE && (ending->size || !is_write(transaction)) &&
-		!(transaction->request->wire.flags & EB_NO_ANSWER))
-		bus_deliver(transaction->device, transaction->poll, ending->content, ending->size);
-}
-
 void transaction_end(struct bus *bus, struct transaction *transaction, const struct ending *ending)
 {
 	struct device *device = transaction->device;
@@ -321,7 +314,7 @@ void transaction_end(struct bus *bus, struct transaction *transaction, const str
 	else
 		failed(bus, transaction, &whole);
 	if (transaction->plan)
-		end_poll(bus, transaction, &whole);
+		task_ended(bus, transaction, &whole);
 	else
 		order_step_ended(bus, transaction, &whole);
 	device_settle(device);

@@ -12,12 +12,14 @@ enum echo_state {
 	ECHO_ABSENT,
 };
 
+struct choice;
+
 struct transaction {
 	struct list link; /* in bus->outstanding */
 	struct device *device;
 	const struct request *request;
 	struct plan *plan; /* referenced; NULL: a step of the running order */
-	uint32_t poll;
+	uint32_t first, count; /* parts of device->merge */
 	uint32_t tag, step;
 	bool probe, queued; /* queued: the frame waits for the line */
 	uint8_t echo; /* enum echo_state */
@@ -36,14 +38,15 @@ struct transaction {
 struct ending {
 	uint32_t error; /* enum eb_error_class; EB_NONE: good */
 	uint32_t code;
+	bool range_refused; /* less of it might have been answered */
 	const uint8_t *content;
 	size_t size;
 };
 
 /* Whether another request may be begun now. */
 bool transaction_room(const struct bus *bus);
-/* Begins a poll of a device, or (plan NULL) a step of the running order; it is queued. */
-void transaction_begin_poll(struct bus *bus, struct device *device, uint32_t poll, bool probe);
+/* Begins what was chosen, or a step of the running order; it is queued. */
+void transaction_begin_poll(struct bus *bus, const struct choice *choice);
 void transaction_begin_step(struct bus *bus, struct device *device, const struct request *request);
 /* The one that waits for the line to be sent, or NULL. */
 struct transaction *transaction_queued(const struct bus *bus);

@@ -328,6 +328,7 @@ void broker_destroy(struct broker *broker)
 		free(broker->devices[i].session);
 		free(broker->devices[i].session_reason);
 		free(broker->devices[i].script_error);
+		free(broker->devices[i].script_warning);
 	}
 	for (uint32_t i = 0; i < broker->conf->bus_count; i++)
 		free(broker->buses[i].reason);
@@ -439,6 +440,14 @@ void broker_script(struct broker *broker, uint32_t device, const char *error)
 	struct device_state *state = &broker->devices[device];
 	set_text(&state->script_error, error);
 	state->script_ms = now_ms(broker);
+	changed(broker, &broker->subjects[device]);
+}
+
+void broker_warning(struct broker *broker, uint32_t device, const char *warning)
+{
+	if (!broker)
+		return;
+	set_text(&broker->devices[device].script_warning, warning);
 	changed(broker, &broker->subjects[device]);
 }
 

@@ -32,6 +32,9 @@ void broker_link(struct broker *broker, const struct link_change *change);
 /* A script failed or works again (error ""); of a device. */
 void broker_script(struct broker *broker, uint32_t device, const char *error);
 
+/* What a script warns of ("" nothing any more); of a device. */
+void broker_warning(struct broker *broker, uint32_t device, const char *warning);
+
 void broker_status(const struct broker *broker, struct buffer *json);
 
 #endif

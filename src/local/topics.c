@@ -212,6 +212,8 @@ void topic_device(struct publication *to, const struct conf *conf, uint32_t devi
 		pair_text(json, "script_error", state->script_error);
 		pair_time(json, "script_error_since", state->script_ms);
 	}
+	if (state->script_warning)
+		pair_text(json, "script_warning", state->script_warning);
 	pair_time(json, "last_reading", state->reading_ms);
 	pair_time(json, "last_report", state->report_ms);
 	end(to);

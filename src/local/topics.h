@@ -32,6 +32,7 @@ struct device_state {
 	int64_t session_ms;
 	char *script_error; /* NULL: none */
 	int64_t script_ms; /* of its last change */
+	char *script_warning; /* NULL: none */
 	int64_t reading_ms; /* when the last reading was read */
 	int64_t report_ms; /* when the reading behind the last report was read */
 };

@@ -16,7 +16,7 @@
 #include "util/value.h"
 
 #define METATABLE "device"
-enum { PARAMETERS = 1, STATE = 2, USER_VALUES = 2 };
+enum { PARAMETERS = 1, STATE = 2, POINTS = 3, USER_VALUES = 3 };
 
 struct script_device *script_device_create(struct script *script, const struct conf_device *conf)
 {
@@ -88,6 +88,56 @@ static void push_parameters(lua_State *L, const struct script_device *device)
 	lua_setiuservalue(L, 1, PARAMETERS);
 }
 
+/* The table of lists of points, by their bytes; made when it is first asked for. */
+static void push_lists(lua_State *L)
+{
+	static const char key;
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TTABLE)
+		return;
+	lua_pop(L, 1);
+	lua_newtable(L);
+	lua_pushvalue(L, -1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+}
+
+static void make_points(lua_State *L, const struct buffer *points)
+{
+	struct value_reader reader = value_reader(points->data, points->size);
+	if (points->size)
+		values_push(L, &reader);
+	else
+		lua_newtable(L);
+	readonly_wrap_parameters(L);
+}
+
+/*
+ * Devices of one type have the same points: they share one table, which scripts can keep what they
+ * make of it by.
+ */
+static void push_points(lua_State *L, const struct script_device *device)
+{
+	const struct buffer *points = &device->conf->points;
+	if (lua_getiuservalue(L, 1, POINTS) != LUA_TNIL)
+		return;
+	lua_pop(L, 1);
+	if (points->size > SANDBOX_STRING_MAX) {
+		make_points(L, points);
+	} else {
+		push_lists(L);
+		lua_pushlstring(L, points->size ? (const char *)points->data : "", points->size);
+		lua_pushvalue(L, -1);
+		if (lua_rawget(L, -3) != LUA_TTABLE) {
+			lua_pop(L, 1);
+			make_points(L, points);
+			lua_pushvalue(L, -2);
+			lua_pushvalue(L, -2);
+			lua_rawset(L, -5);
+		}
+	}
+	lua_pushvalue(L, -1);
+	lua_setiuservalue(L, 1, POINTS);
+}
+
 static int get_field(lua_State *L)
 {
 	const struct script_device *device = check(L);
@@ -96,11 +146,14 @@ static int get_field(lua_State *L)
 		push_state(L, device);
 	else if (strcmp(key, "parameters") == 0)
 		push_parameters(L, device);
+	else if (strcmp(key, "points") == 0)
+		push_points(L, device);
 	else if (strcmp(key, "name") == 0)
 		lua_pushstring(L, device->conf->name);
 	else
-		return luaL_error(
-			L, "device.%s is not there: a device has name, parameters and state", key);
+		return luaL_error(L,
+			"device.%s is not there: a device has name, parameters, points and state",
+			key);
 	return 1;
 }
 

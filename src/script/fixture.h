@@ -38,7 +38,7 @@ struct fixture_step {
 struct fixture_case {
 	struct place place;
 	const char *name;
-	struct buffer parameters;
+	struct buffer parameters, points;
 	struct fixture_step *steps;
 	size_t step_count;
 };

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/conf_points.h"
 #include "util/alloc.h"
 
 #define SERIAL_BAUD 9600
@@ -181,7 +182,7 @@ static void refuse_key(const struct reader *reader, const struct node *node, con
 	problem_error(reader->problems, node->place,
 		"%s does not know \"%s\": known are %sframes, answers%s", where, node->key,
 		buffer_text(&known),
-		strcmp(where, "a case") ? "" : ", name, source, parameters, steps");
+		strcmp(where, "a case") ? "" : ", name, source, parameters, points, steps");
 }
 
 static void read_step(
@@ -229,7 +230,7 @@ static void read_only_step(
 
 static bool is_case_key(const char *key)
 {
-	static const char *const keys[] = { "name", "source", "parameters", "steps" };
+	static const char *const keys[] = { "name", "source", "parameters", "points", "steps" };
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		if (strcmp(keys[i], key) == 0)
 			return true;
@@ -266,6 +267,7 @@ static void read_case(
 		return;
 	const struct node *name = node_find(node, "name"), *source = node_find(node, "source");
 	const struct node *parameters = node_find(node, "parameters");
+	const struct node *points = node_find(node, "points");
 	const struct node *steps = node_find(node, "steps");
 	if (!name)
 		problem_error(
@@ -278,6 +280,10 @@ static void read_case(
 		buffer_clear(&item->parameters);
 		node_put_value(parameters, &item->parameters);
 	}
+	/* The plugin sees them as the script's polls. */
+	if (points && of_type(reader, points, NODE_LIST))
+		points_read(points, &(struct points_target){ .plugin = NULL }, &item->points,
+			reader->problems);
 	check_keys(reader, node, steps != NULL);
 	if (steps)
 		read_steps(reader, steps, item);
@@ -399,6 +405,7 @@ void fixture_finish(struct fixture *fixture)
 {
 	for (size_t i = 0; i < fixture->case_count; i++) {
 		buffer_finish(&fixture->cases[i].parameters);
+		buffer_finish(&fixture->cases[i].points);
 		free(fixture->cases[i].steps);
 	}
 	free(fixture->cases);

@@ -344,7 +344,10 @@ static bool run_case(struct trial *trial, const struct fixture_case *item)
 	trial->conf = (struct conf_device){ .name = (char *)"fixture",
 		.place = item->place,
 		.address = trial->fixture->address,
-		.parameters = item->parameters };
+		.parameters = item->parameters,
+		.points = item->points };
+	if (script_check_parameters(trial->script, &trial->conf, trial->problems) < 0)
+		return false;
 	trial->device = script_device_create(trial->script, &trial->conf);
 	make_plan(trial);
 	for (size_t i = 0; i < item->step_count && !trial->failures; i++) {

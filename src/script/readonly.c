@@ -58,7 +58,9 @@ static int index_parameter(lua_State *L)
 
 static int refuse_parameter(lua_State *L)
 {
-	return luaL_error(L, "cannot change device.parameters: they come from the configuration");
+	return luaL_error(L,
+		"cannot change device.parameters or device.points: they come from the "
+		"configuration");
 }
 
 static int refuse(lua_State *L)

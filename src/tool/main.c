@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tool/capture.h"
 #include "tool/client.h"
 #include "tool/print.h"
 #include "tool/script.h"
@@ -28,6 +29,7 @@ static const struct verb *const verbs[] = {
 
 struct options {
 	const char *socket;
+	const char *time, *size; /* of a capture; NULL: not given */
 	bool json;
 };
 
@@ -40,11 +42,14 @@ static void print_help(FILE *to)
 			verbs[i]->argument ? verbs[i]->argument : "");
 		fprintf(to, "  %-14s %s\n", call, verbs[i]->summary);
 	}
-	fputs("  script ...     tries scripts and their fixtures, without the daemon; \"script help\"\n"
+	fputs("  capture BUS FILE  its frames into FILE, until --for or --max is reached, or Ctrl-C\n"
+	      "  script ...     tries scripts and their fixtures, without the daemon; \"script help\"\n"
 	      "  help           this text\n"
 	      "\noptions:\n"
 	      "  -s SOCKET      the daemon's control socket (default " RUN_DIR "/control)\n"
 	      "  --json         the daemon's answer as JSON\n"
+	      "  --for TIME     how long to capture: 90s, 10m, 2h (default 10m)\n"
+	      "  --max SIZE     how much at most: 500kB, 10MB (default 10MB)\n"
 	      "  --version      the version\n"
 	      "\nexit status: 0; 1 the daemon refused; 2 usage; 3 the daemon cannot be reached\n",
 		to);
@@ -102,11 +107,24 @@ static int run(const struct options *options, const struct verb *verb, const cha
 	return finish_output(&text);
 }
 
+static int capture(const struct options *options, int count, char **words)
+{
+	if (count != 2)
+		return fail_usage("capture needs the name of a bus, and a file or -", "");
+	const struct capture_setup setup = { .socket = options->socket,
+		.bus = words[0],
+		.path = words[1],
+		.time = options->time,
+		.size = options->size };
+	return capture_main(&setup);
+}
+
 /* Returns -1 to go on, else the exit status. */
 static int parse_options(struct options *options, int argc, char **argv)
 {
 	static const struct option names[] = { { "socket", required_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' },
+		{ "json", no_argument, NULL, 'j' }, { "for", required_argument, NULL, 'f' },
+		{ "max", required_argument, NULL, 'm' }, { "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 } };
 	*options = (struct options){ .socket = RUN_DIR "/control" };
 	for (int option; (option = getopt_long(argc, argv, "s:h", names, NULL)) != -1;) {
@@ -116,6 +134,12 @@ static int parse_options(struct options *options, int argc, char **argv)
 			break;
 		case 'j':
 			options->json = true;
+			break;
+		case 'f':
+			options->time = optarg;
+			break;
+		case 'm':
+			options->size = optarg;
 			break;
 		case 'h':
 			print_help(stdout);
@@ -147,6 +171,10 @@ int main(int argc, char **argv)
 		print_help(stdout);
 		return 0;
 	}
+	if (strcmp(word, "capture") == 0)
+		return capture(&options, argc - optind, argv + optind);
+	if (options.time || options.size)
+		return fail_usage("--for and --max belong to capture", "");
 	const struct verb *verb = find_verb(word);
 	if (!verb)
 		return fail_usage("no such command: ", word);

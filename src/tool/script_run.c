@@ -139,6 +139,8 @@ static int run_reading(const struct wish *wish, struct stage *stage)
 		fixture_put_reports(&list, &reports);
 		print_list(&list);
 	}
+	for (size_t i = 0; i < reports.warning_count; i++)
+		printf("warning: %s\n", reports.warnings[i]);
 	reports_finish(&reports);
 	message_destroy(&reading->mail);
 	plan_release(plan);
@@ -174,14 +176,49 @@ static int run_command(const struct wish *wish, struct stage *stage)
 	return status;
 }
 
+static int run_discover(const struct wish *wish, struct stage *stage)
+{
+	OWNED_BUFFER list = BUFFER_EMPTY;
+	struct script_error error;
+	int answer = script_discover(stage->device, NULL, &list, &error);
+	if (answer < 0)
+		return show_error(wish, &error);
+	if (answer == DISCOVER_FAILED) {
+		printf("not found: %s\n", error.text);
+		return 0;
+	}
+	print_requests(&list);
+	if (answer == DISCOVER_REQUESTS)
+		puts("and then more, by what comes back");
+	return 0;
+}
+
 static int run_polls(const struct wish *wish, struct stage *stage)
 {
 	OWNED_BUFFER list = BUFFER_EMPTY;
 	struct script_error error;
+	if (script_has(stage->script, "discover"))
+		return run_discover(wish, stage);
 	if (script_polls(stage->device, &list, &error) < 0)
 		return show_error(wish, &error);
 	print_requests(&list);
 	return 0;
+}
+
+static int run_stage(const struct wish *wish, struct stage *stage)
+{
+	struct problems problems = PROBLEMS_NONE;
+	bool fine = script_check_parameters(stage->script, &stage->conf, &problems) == 0;
+	problems_print(&problems, stderr);
+	problems_finish(&problems);
+	if (!fine)
+		return SCRIPT_FAILED;
+	stage->device = script_device_create(stage->script, &stage->conf);
+	int status = wish->polls ? run_polls(wish, stage)
+		: wish->poll     ? run_reading(wish, stage)
+				 : run_command(wish, stage);
+	script_device_destroy(stage->device);
+	return status;
 }
 
 static int run(const struct wish *wish)
@@ -199,11 +236,7 @@ static int run(const struct wish *wish)
 	} else if (script_load(&stage.script, wish->file, &script_limits, &error) < 0) {
 		status = show_error(wish, &error);
 	} else {
-		stage.device = script_device_create(stage.script, &stage.conf);
-		status = wish->polls ? run_polls(wish, &stage)
-			: wish->poll ? run_reading(wish, &stage)
-				     : run_command(wish, &stage);
-		script_device_destroy(stage.device);
+		status = run_stage(wish, &stage);
 		script_destroy(stage.script);
 	}
 	buffer_finish(&stage.conf.parameters);

@@ -117,14 +117,43 @@ size_t rig_answer(const struct heard_request *request, bool tcp, uint8_t *frame)
 	return head + 1 + size;
 }
 
-static void answer_exception(
-	struct rig *rig, const struct heard_request *request, uint8_t code, int64_t at_us)
+size_t rig_refusal(const struct heard_request *request, bool tcp, uint8_t code, uint8_t *frame)
 {
-	uint8_t frame[5] = { request->unit, (uint8_t)(request->function | EXCEPTION_FLAG), code };
+	size_t head = 0;
+	if (tcp) {
+		memcpy(frame, request->frame, 4);
+		put16(frame + 4, 3);
+		head = 6;
+	}
+	frame[head] = request->unit;
+	frame[head + 1] = (uint8_t)(request->function | EXCEPTION_FLAG);
+	frame[head + 2] = code;
+	if (tcp)
+		return head + 3;
 	uint16_t crc = rtu_crc(frame, 3);
 	frame[3] = (uint8_t)crc;
 	frame[4] = (uint8_t)(crc >> 8);
-	rig_say(rig, at_us, frame, sizeof(frame));
+	return 5;
+}
+
+static void answer_exception(
+	struct rig *rig, const struct heard_request *request, uint8_t code, int64_t at_us)
+{
+	uint8_t frame[9];
+	rig->units[request->unit].refused++;
+	rig_say(rig, at_us, frame, rig_refusal(request, is_tcp(rig), code, frame));
+}
+
+/* What it says to this request instead of an answer; 0: nothing against it. */
+static uint8_t exception_of(const struct unit *unit, const struct heard_request *request)
+{
+	if (unit->exception || request->function > 4)
+		return unit->exception;
+	if (unit->most && request->count > unit->most)
+		return 3;
+	bool bad = request->address < unit->bad_end &&
+		request->address + request->count > unit->bad_begin;
+	return bad ? 2 : 0;
 }
 
 static void answer(struct rig *rig, const struct heard_request *request)
@@ -133,6 +162,8 @@ static void answer(struct rig *rig, const struct heard_request *request)
 	uint8_t frame[300];
 	unit->asked++;
 	unit->asked_us = loop_now(rig->loop);
+	unit->address = request->address;
+	unit->count = request->count;
 	if (rig->behave) {
 		rig->behave(rig, request);
 		return;
@@ -141,8 +172,9 @@ static void answer(struct rig *rig, const struct heard_request *request)
 		return;
 	int64_t gap_us = rig->setup.baud ? rig->bus->gap_us : 0;
 	int64_t at_us = request->end_us + gap_us + unit->delay_us;
-	if (unit->exception) {
-		answer_exception(rig, request, unit->exception, at_us);
+	uint8_t exception = exception_of(unit, request);
+	if (exception) {
+		answer_exception(rig, request, exception, at_us);
 		return;
 	}
 	if (request->function >= 5)
@@ -262,6 +294,8 @@ static void set_conf(struct rig *rig)
 	bus->retries = setup->retries;
 	bus->in_flight = setup->in_flight;
 	bus->turnaround_us = 100000;
+	bus->merge = setup->merge;
+	bus->merge_hole = setup->merge_hole;
 	uint32_t count = (setup->framing ? 1 : 0) + (setup->listen ? 1 : 0);
 	value_put_map(&bus->options, count);
 	if (setup->framing)
@@ -273,7 +307,8 @@ static void set_conf(struct rig *rig)
 	rig->conf.device_count = setup->devices;
 	rig->conf.devices = must_array(setup->devices, sizeof(struct conf_device));
 	for (uint32_t i = 0; i < setup->devices; i++)
-		rig->conf.devices[i].name = must_printf("unit-%u", i + 1);
+		rig->conf.devices[i] = (struct conf_device){ .name = must_printf("unit-%u", i + 1),
+			.merge_hole = CONF_AS_BUS };
 }
 
 static void gather_log(enum log_level level, const char *line, void *context)
@@ -366,7 +401,9 @@ void rig_destroy(struct rig *rig)
 
 static void put_request(struct buffer *map, const struct rig_poll *poll, bool as_poll)
 {
-	value_put_map(map, (poll->text ? 1 : 3) + (as_poll ? 3 : 0));
+	value_put_map(map, (poll->text ? 1 : 3) + (as_poll ? 3 : 0) + (poll->timeout ? 1 : 0));
+	if (poll->timeout)
+		value_pair_real(map, "timeout", poll->timeout);
 	if (as_poll) {
 		value_pair_text(map, "name", poll->name ? poll->name : "live");
 		value_pair_real(map, "period", poll->period);

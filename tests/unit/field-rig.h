@@ -27,9 +27,13 @@ struct chunk {
 struct unit {
 	bool dead;
 	uint8_t exception; /* answers everything with it; 0: does not */
+	uint16_t bad_begin, bad_end; /* answers reads of these addresses with exception 2 */
+	uint16_t most; /* answers longer reads with exception 3; 0: any */
 	int64_t delay_us; /* before its answer, on top of the silence */
 	uint32_t asked, written; /* requests heard; writes done */
 	int64_t asked_us; /* the last one */
+	uint32_t refused; /* exceptions given */
+	uint16_t address, count; /* that were asked for last */
 };
 
 struct rig;
@@ -51,6 +55,8 @@ struct rig_setup {
 	const char *framing; /* NULL: as the link has it */
 	uint32_t timeout_ms, retries, in_flight;
 	bool listen;
+	bool merge;
+	uint32_t merge_hole;
 	const struct eb_plugin *plugin; /* NULL: modbus */
 };
 
@@ -104,6 +110,7 @@ struct rig_poll {
 	double period;
 	uint16_t address, count;
 	bool urgent, write; /* write: value 7 to the address */
+	double timeout; /* 0: the bus's */
 	const char *text; /* read = text, with a plugin of the test's own */
 };
 struct plan *rig_plan(struct rig *rig, uint32_t device, const struct rig_poll *polls, size_t count);
@@ -123,6 +130,8 @@ void rig_take(struct rig *rig);
 void rig_say(struct rig *rig, int64_t at_us, const void *bytes, size_t size);
 /* The right answer to the request into frame; returns its size. */
 size_t rig_answer(const struct heard_request *request, bool tcp, uint8_t *frame);
+/* The same of an exception; room for 9 bytes. */
+size_t rig_refusal(const struct heard_request *request, bool tcp, uint8_t code, uint8_t *frame);
 /* Loses the link; it may be opened again. */
 void rig_lose(struct rig *rig, int error);
 int64_t rig_char_us(const struct rig *rig);

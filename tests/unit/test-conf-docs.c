@@ -21,6 +21,8 @@
 #include "conf-fixture.h"
 #include "util/alloc.h"
 
+extern const struct eb_plugin eb_plugin; /* modbus */
+
 #define TABLE_HEAD "| key | what it may be | default | meaning |\n|---|---|---|---|\n"
 
 static void put_default(const struct field *field, struct buffer *text)
@@ -190,8 +192,8 @@ static void shipped_file_is_accepted(void **state)
 }
 
 /* The example of a document: from that word to the end of its list of devices. */
-static void check_example(
-	struct fixture *fixture, const char *name, const char *first, const char *head)
+static void check_example(struct fixture *fixture, const char *name, const char *first,
+	const char *head, unsigned count)
 {
 	OWNED_BUFFER document = BUFFER_EMPTY;
 	read_source(name, &document);
@@ -205,21 +207,21 @@ static void check_example(
 	struct conf *conf = fixture_load_text(fixture, text);
 	assert_string_equal(fixture->said, "");
 	assert_int_equal(conf->bus_count, 2);
-	assert_int_equal(conf->device_count, 2);
+	assert_int_equal(conf->device_count, count);
 	conf_destroy(conf);
 }
 
 static void examples_are_accepted(void **state)
 {
 	struct fixture *fixture = *state;
-	struct eb_plugin modbus = toy_plugin;
-	const struct eb_plugin *const plugins[] = { &modbus, NULL };
-	modbus.name = "modbus";
+	const struct eb_plugin *const plugins[] = { &eb_plugin, NULL };
 	fixture->defaults.builtin = plugins;
 	fixture_write(fixture, "scripts/eastron-sdm630.lua", 0644, "return {}");
-	check_example(fixture, "etc/devices.d/README", "buses = (", HEAD);
+	fixture_write(fixture, "scripts/generic.lua", 0644, "return {}");
+	fixture_write(fixture, "secrets/dk3", 0640, "third");
+	check_example(fixture, "etc/devices.d/README", "buses = (", HEAD, 3);
 	check_example(
-		fixture, "docs/configuration.md", "gateway = { name = \"gw-1\"; };\nenos", "");
+		fixture, "docs/configuration.md", "gateway = { name = \"gw-1\"; };\nenos", "", 2);
 }
 
 static int print_all(

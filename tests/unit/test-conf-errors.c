@@ -240,7 +240,7 @@ static const struct sample of_devices[] = {
 		"main.conf:4: device lacks product_key: its product in EnOS\n"
 		"main.conf:4: device lacks device_key: its key in EnOS, unique in its product\n"
 		"main.conf:4: device lacks secret_file: a file with its secret in EnOS\n"
-		"main.conf:4: device has neither script nor polls: nothing would be read from it\n" },
+		"main.conf:4: device has neither script, points nor polls: nothing would be read from it\n" },
 	{ "device_of_unknown_bus",
 		HEAD BUS DEVICES(
 			"name = \"d\"; script = \"meter.lua\"; unit = 300;\n bus = \"bb\";" KEYS),
@@ -261,10 +261,10 @@ static const struct sample of_devices[] = {
 		"main.conf:10: polls is a group { }: it must be a list ( ) of groups { }\n" },
 	{ "unknown_keys",
 		HEAD BUS DEVICES(
-			DEVICE KEYS "\n unti = 1;\n points = ();\n device_sekret = \"geheim\";"),
+			DEVICE KEYS "\n unti = 1;\n colour = ();\n device_sekret = \"geheim\";"),
 
 		"main.conf:4: unknown key \"unti\" in device: did you mean \"unit\"?\n"
-		"main.conf:5: unknown key \"points\" in device: enos-bridge.conf(5) lists the keys; its plugin's are unit\n"
+		"main.conf:5: unknown key \"colour\" in device: enos-bridge.conf(5) lists the keys; its plugin's are unit\n"
 		"main.conf:6: unknown key \"device_sekret\" in device: did you mean \"device_secret\"?\n" },
 	{ "unit_missing",
 		HEAD BUS DEVICES("name = \"d\"; bus = \"b\"; script = \"meter.lua\"; " KEYS),
@@ -286,7 +286,7 @@ static const struct sample of_devices[] = {
 		"main.conf:4: script \"metre.lua\" is in none of scripts: check its name, or put it there\n" },
 	{ "neither_script_nor_polls",
 		HEAD BUS DEVICES("name = \"d\"; bus = \"b\"; unit = 1; " KEYS),
-		"main.conf:3: device has neither script nor polls: nothing would be read from it\n" },
+		"main.conf:3: device has neither script, points nor polls: nothing would be read from it\n" },
 	{ "no_secret", HEAD BUS DEVICES(DEVICE "product_key = \"p\"; device_key = \"k\";"),
 		"main.conf:3: device lacks secret_file: a file with its secret in EnOS\n" },
 	{ "two_secrets", HEAD BUS DEVICES(DEVICE KEYS "\n device_secret = \"geheim\";"),

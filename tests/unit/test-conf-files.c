@@ -58,7 +58,7 @@ static void one_bad_file_hides_no_other(void **state)
 		"devices.d/b.conf:3: device lacks device_key: its key in EnOS, unique in its product\n"
 		"devices.d/b.conf:3: unknown key \"naem\" in device: did you mean \"name\"?\n"
 		"devices.d/b.conf:3: device lacks secret_file: a file with its secret in EnOS\n"
-		"devices.d/b.conf:3: device has neither script nor polls: nothing would be read from "
+		"devices.d/b.conf:3: device has neither script, points nor polls: nothing would be read from "
 		"it\n");
 }
 

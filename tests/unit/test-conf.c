@@ -23,6 +23,7 @@ static const char everything[] =
 	"buses = (\n"
 	"  { name = \"rs485-1\"; plugin = \"toy\"; framing = \"ascii\"; broadcast_unit = 255;\n"
 	"    timeout_ms = 250; retries = 0; gap_ms = 1.5; turnaround_ms = 20; in_flight = 4;\n"
+	"    merge = false; merge_hole = 30;\n"
 	"    link = { type = \"serial\"; path = \"/dev/ttyUSB0\"; baud = 19200; parity = \"even\";\n"
 	"      data_bits = 7; stop_bits = 2; rs485 = true; paced = false; echo = true;\n"
 	"      reopen_min_ms = 20; reopen_max_ms = 30; }; },\n"
@@ -35,7 +36,7 @@ static const char everything[] =
 	"      l = ( 1.5, \"x\", true, { y = 0xff; } ); }; };\n"
 	"    product_key = \"pk1\"; device_key = \"dk1\"; secret_file = \"secrets/dk1\"; },\n"
 	"  { name = \"plc\"; bus = \"plc-7\"; unit = 1; product_key = \"pk1\"; device_key = \"dk2\";\n"
-	"    device_secret = \"in-line\";\n"
+	"    device_secret = \"in-line\"; merge = true; merge_hole = 0;\n"
 	"    polls = ( { name = \"live\"; period = 0.5; priority = \"high\";\n"
 	"                read = \"holding_registers\"; count = 2; },\n"
 	"              { name = \"slow\"; period = 60; read = \"coils\"; timeout = 2; } ); } );\n";
@@ -125,6 +126,8 @@ static void reads_buses(void **state)
 	assert_int_equal(serial->gap_us, 1500);
 	assert_int_equal(serial->turnaround_us, 20000);
 	assert_int_equal(serial->in_flight, 4);
+	assert_false(serial->merge);
+	assert_int_equal(serial->merge_hole, 30);
 	const struct conf_link *link = &serial->link;
 	assert_int_equal(link->type, CONF_LINK_SERIAL);
 	assert_string_equal(link->path, "/dev/ttyUSB0");
@@ -181,8 +184,22 @@ static void reads_devices(void **state)
 		"[{\"name\":\"live\",\"period\":0.5,\"priority\":\"high\","
 		"\"read\":\"holding_registers\",\"count\":2},"
 		"{\"name\":\"slow\",\"period\":60,\"read\":\"coils\",\"timeout\":2}]");
-	assert_int_equal(plc->poll_places[0].line, 31);
-	assert_int_equal(plc->poll_places[1].line, 33);
+	assert_int_equal(plc->poll_places[0].line, 32);
+	assert_int_equal(plc->poll_places[1].line, 34);
+	conf_destroy(conf);
+}
+
+static void merges_as_the_bus_or_the_device_says(void **state)
+{
+	struct conf *conf = load_everything(*state);
+	assert_int_equal(conf_merge_hole(conf, 0), -1);
+	assert_int_equal(conf_merge_hole(conf, 1), 0);
+	conf->buses[0].merge = true;
+	assert_int_equal(conf_merge_hole(conf, 0), 30);
+	conf->devices[0].merge_hole = 2;
+	assert_int_equal(conf_merge_hole(conf, 0), 2);
+	conf->devices[0].merge = ANSWER_NO;
+	assert_int_equal(conf_merge_hole(conf, 0), -1);
 	conf_destroy(conf);
 }
 
@@ -229,6 +246,8 @@ static void has_defaults(void **state)
 	assert_int_equal(bus->timeout_ms, 1000);
 	assert_int_equal(bus->retries, 2);
 	assert_int_equal(bus->in_flight, 1);
+	assert_true(bus->merge);
+	assert_int_equal(bus->merge_hole, 8);
 	assert_int_equal(bus->link.baud, 9600);
 	assert_int_equal(bus->link.stop_bits, 1);
 	assert_int_equal(bus->line.char_bits, 10);
@@ -279,6 +298,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(reads_enos, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(reads_buses, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(reads_devices, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(
+			merges_as_the_bus_or_the_device_says, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(finds_by_name, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(has_defaults, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(

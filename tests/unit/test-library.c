@@ -86,7 +86,7 @@ static void test_statements(void **state)
 			"cannot change string: it belongs to the sandbox" },
 		{ "(function() string = nil end)()", NULL, "global 'string' is set inside" },
 		{ "(function() device.parameters.x = 1 end)()", NULL,
-			"cannot change device.parameters: they come from the configuration" },
+			"cannot change device.parameters or device.points: they come from the configuration" },
 		{ "(function() device.parameters.limits[3].x = 1 end)()", NULL,
 			"cannot change device.parameters" },
 		{ "table.insert(device.parameters.limits, 1)", NULL,

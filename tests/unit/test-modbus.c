@@ -176,6 +176,9 @@ static void test_exceptions(void **state)
 				assert_int_equal(verdict->code, code);
 				assert_int_equal(
 					verdict->error, code >= 10 ? EB_TIMEOUT : EB_EXCEPTION);
+				/* Only of a read's range can less be asked. */
+				bool range = function <= 4 && (code == 2 || code == 3);
+				assert_int_equal(verdict->flags, range ? EB_REFUSES_RANGE : 0);
 				end(&session);
 			}
 		}

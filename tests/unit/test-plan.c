@@ -164,6 +164,11 @@ static void test_requests(void **state)
 		make_request(&made, &toy, "{\"what\":2,\"period\":1}", &problems), -EINVAL);
 	assert_non_null(strstr(first_problem(&problems), "period belongs to a poll"));
 	problems_finish(&problems);
+	struct problems others = PROBLEMS_NONE;
+	assert_int_equal(
+		make_request(&made, &toy, "{\"what\":2,\"listen\":true}", &others), -EINVAL);
+	assert_non_null(strstr(first_problem(&others), "only listens, and so would never end"));
+	problems_finish(&others);
 	request_destroy(NULL);
 }
 

@@ -189,17 +189,26 @@ static void prints_json_as_it_is(void **state)
 static void prints_frames(void **state)
 {
 	struct fixture *fixture = *state;
-	fixture->result = "{\"bus\":\"b\",\"frames\":["
-			  "{\"time_us\":1000000,\"wall_ms\":1700000000001,\"direction\":\"tx\","
-			  "\"bytes\":\"010300000001840a\",\"note\":\"\"},"
-			  "{\"time_us\":1012345,\"wall_ms\":1700000000013,\"direction\":\"rx\","
-			  "\"bytes\":\"018302c0f1\",\"note\":\"exception 2\",\"late\":true}]}";
+	fixture->result =
+		"{\"bus\":\"b\",\"head\":\"# bus b\\n# odd \\u001b[2J\\n\","
+		"\"time_us\":2000000,\"wall_ms\":1700000001001,\"frames\":["
+		"{\"time_us\":1000000,\"wall_ms\":1700000000001,\"direction\":\"tx\","
+		"\"bytes\":\"010300000001840a\",\"note\":\"\"},"
+		"{\"time_us\":1012345,\"wall_ms\":1700000000013,\"direction\":\"rx\","
+		"\"bytes\":\"018302c0f1\",\"note\":\"exception 2\",\"late\":true},"
+		"{\"time_us\":1022345,\"wall_ms\":1700000000023,\"direction\":\"rx\","
+		"\"bytes\":\"0183\",\"size\":300,\"device\":\"m-1\",\"note\":\"noise: crc\"},"
+		"{\"time_us\":1022345,\"bytes\":\"xy\"}]}";
 	assert_int_equal(RUN("dump", "b"), 0);
 	assert_string_equal(buffer_text(&fixture->request), "dump b");
 	assert_string_equal(buffer_text(&fixture->out),
-		"time (UTC)     ms since last      bytes\n"
-		"22:13:20.001        +0.000  tx 01 03 00 00 00 01 84 0a\n"
-		"22:13:20.013       +12.345  rx 01 83 02 c0 f1  exception 2  late=yes\n");
+		"# bus b\n# odd ?[2J\n"
+		"2023-11-14 22:13:20.001000       +0.000  tx  01 03 00 00 00 01 84 0a  ; \n"
+		"2023-11-14 22:13:20.013345      +12.345  rx  01 83 02 c0 f1  ; exception 2  "
+		"late=yes\n"
+		"2023-11-14 22:13:20.023345      +10.000  rx  01 83  ; m-1: noise: crc (of 300 "
+		"bytes)\n"
+		"2023-11-14 22:13:20.023345       +0.000  ?   ; not in hexadecimal digits\n");
 	fixture->result = "{\"bus\":\"b\",\"frames\":[]}";
 	assert_int_equal(RUN("dump", "b"), 0);
 	assert_string_equal(buffer_text(&fixture->out), "no frames yet\n");
@@ -291,7 +300,7 @@ static void has_a_manual_for_every_command(void **state)
 		assert_true(
 			strstr(buffer_text(&manual), plain) || strstr(buffer_text(&manual), named));
 	}
-	assert_true(count >= 5);
+	assert_true(count >= 6);
 }
 
 static void says_what_to_check_where_nobody_is(void **state)

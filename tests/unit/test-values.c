@@ -15,7 +15,8 @@ struct mischief {
 	uint32_t percent; /* of the answers are bad */
 	int64_t latest_us; /* that a late answer comes after its request */
 	int64_t repeat_us; /* at the latest that a frame comes again after its first time */
-	uint32_t done[8];
+	bool refuses; /* some reads, with exception 2, so that what is merged is taken apart */
+	uint32_t done[9];
 };
 
 static uint32_t draw(struct mischief *mischief, uint32_t below)
@@ -24,7 +25,7 @@ static uint32_t draw(struct mischief *mischief, uint32_t below)
 	return (uint32_t)((mischief->random >> 33) % below);
 }
 
-enum trick { LATE, FOREIGN, CUT, REPEATED, CORRUPTED, DRIPPED, SILENT, GARBAGE };
+enum trick { LATE, FOREIGN, CUT, REPEATED, CORRUPTED, DRIPPED, SILENT, GARBAGE, REFUSED };
 
 static void say_slowly(
 	struct rig *rig, int64_t at_us, const uint8_t *frame, size_t size, int64_t us)
@@ -46,7 +47,7 @@ static void play(struct rig *rig, const struct heard_request *request)
 		return;
 	}
 	struct heard_request other = *request;
-	enum trick trick = (enum trick)draw(mischief, GARBAGE + 1);
+	enum trick trick = (enum trick)draw(mischief, GARBAGE + 1 + mischief->refuses);
 	/* TCP keeps the bytes and their order: frames there are late, repeated, not ours, or malformed. */
 	if (tcp && (trick == CUT || trick == GARBAGE))
 		trick = LATE;
@@ -90,6 +91,9 @@ static void play(struct rig *rig, const struct heard_request *request)
 		break;
 	case SILENT:
 		break;
+	case REFUSED:
+		rig_say(rig, at_us, frame, rig_refusal(request, tcp, 2, frame));
+		break;
 	case GARBAGE:
 		for (size_t i = 0; i < sizeof(frame); i++)
 			frame[i] = (uint8_t)draw(mischief, 256);
@@ -116,9 +120,13 @@ static void run(const struct rig_setup *setup, struct mischief *mischief, uint32
 	struct rig_poll polls[] = { { .name = "a", .count = 4 },
 		{ .name = "b", .count = 4, .address = 40 },
 		{ .name = "c", .count = 4, .address = 80, .period = 0.3 },
-		{ .name = "d", .count = 4, .address = 120, .period = 2 } };
+		{ .name = "d", .count = 4, .address = 120, .period = 2 },
+		{ .name = "e", .count = 4, .address = 44 },
+		{ .name = "f", .count = 4, .address = 6 },
+		{ .name = "g", .count = 4, .address = 126, .period = 2 },
+		{ .name = "h", .count = 4, .address = 84, .period = 0.3 } };
 	for (uint32_t i = 0; i < setup->devices; i++)
-		rig_run_plan(rig, i, polls, 4);
+		rig_run_plan(rig, i, polls, setup->merge ? 8 : 4);
 	uint32_t wanted = transactions() / part;
 	while (rig->bus->stats.requests < wanted)
 		rig_run(rig, USEC_PER_SEC);
@@ -134,6 +142,7 @@ static void run(const struct rig_setup *setup, struct mischief *mischief, uint32
 	assert_true(rig->readings > wanted / 4);
 	for (int trick = LATE; trick <= GARBAGE; trick++)
 		assert_true(mischief->done[trick] > 0 || !setup->baud);
+	assert_true(mischief->done[REFUSED] > 0 || !mischief->refuses);
 	rig_destroy(rig);
 }
 
@@ -187,6 +196,38 @@ static void test_tcp_with_numbers(void **state)
 		&mischief, 5);
 }
 
+/* Each poll has its own part of what was read together, whatever of it is refused and asked anew. */
+static void test_merged_on_a_uart(void **state)
+{
+	struct mischief mischief = {
+		.percent = 15, .latest_us = 2 * TIMEOUT_US, .repeat_us = 4000, .refuses = true
+	};
+	run(&(struct rig_setup){ .devices = 5,
+		    .baud = 19200,
+		    .paced = true,
+		    .echo = ANSWER_AUTO,
+		    .timeout_ms = 200,
+		    .retries = 2,
+		    .merge = true,
+		    .merge_hole = 2 },
+		&mischief, 4);
+}
+
+static void test_merged_over_tcp(void **state)
+{
+	struct mischief mischief = { .percent = 15,
+		.latest_us = 20 * TIMEOUT_US,
+		.repeat_us = 20 * TIMEOUT_US,
+		.refuses = true };
+	run(&(struct rig_setup){ .devices = 4,
+		    .in_flight = 4,
+		    .timeout_ms = 200,
+		    .retries = 1,
+		    .merge = true,
+		    .merge_hole = 2 },
+		&mischief, 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +235,8 @@ int main(void)
 		cmocka_unit_test(test_uart_with_one_unit),
 		cmocka_unit_test(test_line_without_pace),
 		cmocka_unit_test(test_tcp_with_numbers),
+		cmocka_unit_test(test_merged_on_a_uart),
+		cmocka_unit_test(test_merged_over_tcp),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
