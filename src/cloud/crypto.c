@@ -129,7 +129,7 @@ void crypto_random(void *bytes, size_t size)
 {
 	static uint8_t pool[256];
 	static size_t left;
-	assert(size <= sizeof(pool));
+	assert(size <= sizeof(pool)); /* libcoap asks for 32 at most */
 	if (left < size) {
 		/* Up to 256 bytes come whole, once the kernel has any at all. */
 		while (getrandom(pool, sizeof(pool), 0) != (ssize_t)sizeof(pool)) {

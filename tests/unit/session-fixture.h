@@ -34,6 +34,7 @@ struct sent {
 	char path[256], signature[200];
 	uint8_t payload[2048];
 	size_t size;
+	struct block block1, block2;
 	int64_t at_us;
 };
 
@@ -108,6 +109,8 @@ static inline int fake_send(struct endpoint *endpoint, const struct cloud_reques
 		memcpy(sent->payload, request->payload, request->size);
 	sent->payload[request->size] = 0;
 	sent->size = request->size;
+	sent->block1 = request->block1;
+	sent->block2 = request->block2;
 	sent->at_us = bench->clock.mono_us;
 	bench->requests++;
 	bench->in_flight = true;
@@ -180,13 +183,19 @@ static inline void set_address(struct server *server, const char *last)
 		.sin_addr.s_addr = htonl(0x7f000000u | (uint32_t)atoi(last)) };
 }
 
-/* A session that has not begun, of a server whose address is known. */
-static inline void bench_create(void)
+/*
+ * A session that has not begun, of a server whose address is known; with the secret of its product, which
+ * goes with DTLS, it has none of its own.
+ */
+static inline void bench_create_with(enum conf_security security, const char *product_secret)
 {
 	bench = must_alloc(sizeof(*bench));
 	bench->clock = (struct clock){ .manual = true, .mono_us = 1000 * USEC_PER_SEC };
 	assert_int_equal(loop_create(&bench->loop, &bench->clock), 0);
-	bench->enos = (struct conf_enos){ .dialect = DIALECT_SIGNED,
+	bench->enos = (struct conf_enos){ .security = security,
+		.host = (char *)"cloud.test",
+		.port = 5683,
+		.dialect = DIALECT_SIGNED,
 		.lifetime_s = 300,
 		.command_poll_s = 30,
 		.keepalive_topic = (char *)"thing/tag/query",
@@ -200,7 +209,9 @@ static inline void bench_create(void)
 	bench->device = (struct conf_device){ .name = (char *)"meter-1",
 		.product_key = (char *)"pk1",
 		.device_key = (char *)"dk1",
-		.secret = (char *)"s3cret" };
+		.secret = product_secret ? NULL : (char *)"s3cret",
+		.product_secret = (char *)product_secret };
+	bench->plane.state_dir = "/nowhere/that/exists";
 	bench->server.loop = bench->loop;
 	bench->server.host = "cloud.test";
 	bench->server.changed = addresses_changed;
@@ -221,6 +232,11 @@ static inline void bench_create(void)
 		.device = &bench->device,
 		.number = 7 };
 	assert_int_equal(session_create(&bench->session, &setup), 0);
+}
+
+static inline void bench_create(void)
+{
+	bench_create_with(SECURITY_NONE, NULL);
 }
 
 static inline void bench_destroy(void)
