@@ -311,7 +311,7 @@ void tunnels_take(
 	struct tunnels *tunnels, const struct address *from, const void *bytes, size_t size)
 {
 	uint8_t message[DATAGRAM_MAX + 1];
-	struct tunnel *tunnel = choose(tunnels, from, bytes, size);
+	struct tunnel *tunnel = size ? choose(tunnels, from, bytes, size) : NULL;
 	if (!tunnel)
 		return;
 	tunnel->in = bytes;

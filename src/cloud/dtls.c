@@ -204,7 +204,8 @@ void dtls_close(struct dtls_link *link)
 
 void dtls_put(struct dtls_link *link, const void *datagram, size_t size)
 {
-	link->in = datagram;
+	/* An empty one, which anybody can send, would look like the end of a stream. */
+	link->in = size ? datagram : NULL;
 	link->in_size = size;
 }
 
