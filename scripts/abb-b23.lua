@@ -17,8 +17,8 @@
 local LIVE, FACTOR, ENERGY = 0x5b00, 0x5b3a, 0x5000
 
 local function u32(regs, address, scale)
-	local raw = regs:u32(address)
-	return raw ~= 0xffffffff and raw / scale or nil
+	local raw = regs:present("u32", address)
+	return raw and raw / scale
 end
 
 local function s32(regs, address, scale)
@@ -32,14 +32,14 @@ local function s16(regs, address, scale)
 end
 
 local function u64(regs, address, scale)
-	local raw = regs:s64(address)
-	return raw ~= -1 and raw / scale or nil
+	local raw = regs:present("u64", address)
+	return raw and raw / scale
 end
 
 local decoders = {
 	live = function(bytes)
 		local regs = registers(bytes, LIVE)
-		local frequency = regs:u16(0x5b2c)
+		local frequency = regs:present("u16", 0x5b2c)
 		return {
 			voltage_l1 = u32(regs, 0x5b00, 10), -- V, to neutral
 			voltage_l2 = u32(regs, 0x5b02, 10),
@@ -51,7 +51,7 @@ local decoders = {
 			power_l1 = s32(regs, 0x5b16, 100),
 			power_l2 = s32(regs, 0x5b18, 100),
 			power_l3 = s32(regs, 0x5b1a, 100),
-			frequency = frequency ~= 0xffff and frequency / 100 or nil, -- Hz
+			frequency = frequency and frequency / 100, -- Hz
 		}
 	end,
 	factor = function(bytes)

@@ -1,8 +1,10 @@
 -- Maker:   Chint
 -- Models:  DDSU666 (not DDSU666-H, which has another map)
 -- Wire:    Modbus RTU, often 9600 baud, 8N1, unit 1: check the device's own setting
--- Source:  Tasmota (xnrg_11_ddsu666), which also shows an answer from the wire and values; the
---          maker's document behind it was not seen; not tried on hardware
+-- Source:  Tasmota (xnrg_11_ddsu666), which also shows an answer from the wire and values, and a
+--          public description of the DDSU666 in a Modbus to MQTT bridge, which has the same
+--          addresses and units, reads them as holding registers, and calls the energy at 4000H the
+--          total; the maker's document behind them was not seen; not tried on hardware
 -- Lacks:   settings; apparent power, which this model has not
 --
 -- Single-phase energy meter.  Each value is a 32-bit float in two registers, high word first;

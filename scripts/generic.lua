@@ -140,24 +140,13 @@ local function make_plan(points, gap, most)
 	return plan
 end
 
-local function parameter(device, name, least, most, otherwise)
-	local value = device.parameters[name]
-	if value == nil then
-		return otherwise
-	elseif math.type(value) ~= "integer" or value < least or value > most then
-		error("parameters." .. name .. " is to be a whole number from " .. least .. " to " .. most, 0)
-	end
-	return value
-end
-
 local function plan_of(device)
 	local plan = plans[device]
 	if plan then
 		return plan
 	end
 	local points = device.points
-	local gap = parameter(device, "gap", 0, REGISTERS, 0)
-	local most = parameter(device, "block", 4, REGISTERS, REGISTERS)
+	local gap, most = device.parameters.gap, device.parameters.block
 	local key = gap .. "/" .. most
 	shared[points] = shared[points] or {}
 	shared[points][key] = shared[points][key] or make_plan(points, gap, most)
@@ -436,4 +425,13 @@ local function reply(command, results, device)
 	return { data = data }
 end
 
-return { polls = polls, decode = decode, encode = encode, reply = reply }
+return {
+	parameters = {
+		gap = { type = "integer", default = 0, min = 0, max = REGISTERS, help = "registers" },
+		block = { type = "integer", default = REGISTERS, min = 4, max = REGISTERS, help = "registers" },
+	},
+	polls = polls,
+	decode = decode,
+	encode = encode,
+	reply = reply,
+}

@@ -1,8 +1,10 @@
 -- Maker:   Growatt
 -- Models:  string inverters with registers 0 to 32 of the first protocol (RTU in ESPHome)
 -- Wire:    Modbus RTU, often 9600 baud, 8N1, unit 1: check the device's own setting
--- Source:  ESPHome (growatt_solar, protocol RTU); the maker's document behind it was not seen; not
---          tried on hardware
+-- Source:  ESPHome (growatt_solar, protocol RTU) and Ardexa's plugin for Growatt, which names
+--          "Growatt PV Inverter Modbus RS485 RTU Protocol" and has the same registers, but for the
+--          power of each phase; the maker's document behind them was not seen; not tried on
+--          hardware
 -- Lacks:   storage, faults, everything that is written
 --
 -- Grid inverter.  Integers in input registers, of 32 bits with the high word first.  Newer models

@@ -1,9 +1,10 @@
 -- Maker:   Growatt
 -- Models:  string inverters with protocol II, as MIN TL-XE (RTU2 in ESPHome)
 -- Wire:    Modbus RTU, often 9600 baud, 8N1, unit 1: check the device's own setting
--- Source:  ESPHome (growatt_solar, protocol RTU2) and, for power and yield, evcc
---          (growatt-min-tlxe), which agree; the maker's documents behind them were not seen; not
---          tried on hardware
+-- Source:  ESPHome (growatt_solar, protocol RTU2); evcc (growatt-min-tlxe) for power and yield,
+--          and a device list of MIC TL-X (com.sortedbits.blauhoff) for trackers, power, voltage
+--          and yields, agree with it; the maker's documents behind them were not seen; not tried
+--          on hardware
 -- Lacks:   storage, third tracker and above, faults, everything that is written
 --
 -- Grid inverter.  Integers in input registers, of 32 bits with the high word first.  Older models

@@ -23,8 +23,8 @@ local function s16(regs, address, scale)
 end
 
 local function u16(regs, address, scale)
-	local raw = regs:u16(address)
-	return raw ~= 0xffff and raw / scale or nil
+	local raw = regs:present("u16", address)
+	return raw and raw / scale
 end
 
 local function s32(regs, address, scale)
@@ -33,8 +33,8 @@ local function s32(regs, address, scale)
 end
 
 local function u32(regs, address, scale)
-	local raw = regs:u32(address)
-	return raw ~= 0xffffffff and raw / scale or nil
+	local raw = regs:present("u32", address)
+	return raw and raw / scale
 end
 
 local decoders = {

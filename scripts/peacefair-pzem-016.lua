@@ -1,8 +1,8 @@
 -- Maker:   Peacefair
 -- Models:  PZEM-016, PZEM-014, PZEM-004T V3
 -- Wire:    Modbus RTU, often 9600 baud, 8N1, unit 1: check the device's own setting
--- Source:  ESPHome (pzemac), which also shows an answer from the wire; the maker's document behind
---          it was not seen; not tried on hardware
+-- Source:  ESPHome (pzemac), which also shows an answer from the wire, and the table of the
+--          maker's manual as jabastien/STM32_PZEM016 quotes it, which agree; not tried on hardware
 -- Lacks:   resetting the energy, for which the maker has a function code of its own (0x42); the
 --          unit's address
 --

@@ -1,8 +1,9 @@
 -- Maker:   Peacefair
 -- Models:  PZEM-017, PZEM-003
 -- Wire:    Modbus RTU, often 9600 baud, 8N2, unit 1: check the device's own setting
--- Source:  ESPHome (pzemdc), which also shows an answer from the wire; the maker's document behind
---          it was not seen; not tried on hardware
+-- Source:  ESPHome (pzemdc), which also shows an answer from the wire, and public drivers of
+--          PZEM-003 and PZEM-017 with the same registers, alarms included; the maker's document
+--          behind them was not seen; not tried on hardware
 -- Lacks:   resetting the energy, for which the maker has a function code of its own (0x42);
 --          thresholds, the range of the shunt, the unit's address
 --

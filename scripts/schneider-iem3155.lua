@@ -17,49 +17,45 @@
 local CURRENT, VOLTAGE, POWER = 2999, 3027, 3053
 local REACTIVE, APPARENT, FREQUENCY, ENERGY = 3067, 3075, 3109, 3203
 
-local function known(value)
-	return value == value and value or nil -- NaN is not equal to itself
-end
-
 -- kW and its like as W and its like.
 local function kilo(value)
-	return value == value and round(value * 1000, 3) or nil
+	return value and round(value * 1000, 3)
 end
 
 local decoders = {
 	current = function(bytes)
 		local regs = registers(bytes, CURRENT)
 		return {
-			current_l1 = known(regs:f32(2999)), -- A
-			current_l2 = known(regs:f32(3001)),
-			current_l3 = known(regs:f32(3003)),
+			current_l1 = regs:present("f32", 2999), -- A
+			current_l2 = regs:present("f32", 3001),
+			current_l3 = regs:present("f32", 3003),
 		}
 	end,
 	voltage = function(bytes)
 		local regs = registers(bytes, VOLTAGE)
 		return {
-			voltage_l1 = known(regs:f32(3027)), -- V, to neutral
-			voltage_l2 = known(regs:f32(3029)),
-			voltage_l3 = known(regs:f32(3031)),
+			voltage_l1 = regs:present("f32", 3027), -- V, to neutral
+			voltage_l2 = regs:present("f32", 3029),
+			voltage_l3 = regs:present("f32", 3031),
 		}
 	end,
 	power = function(bytes)
 		local regs = registers(bytes, POWER)
 		return {
-			power_l1 = kilo(regs:f32(3053)), -- W
-			power_l2 = kilo(regs:f32(3055)),
-			power_l3 = kilo(regs:f32(3057)),
-			power = kilo(regs:f32(3059)),
+			power_l1 = kilo(regs:present("f32", 3053)), -- W
+			power_l2 = kilo(regs:present("f32", 3055)),
+			power_l3 = kilo(regs:present("f32", 3057)),
+			power = kilo(regs:present("f32", 3059)),
 		}
 	end,
 	reactive = function(bytes)
-		return { reactive_power = kilo(registers(bytes, REACTIVE):f32(3067)) } -- var
+		return { reactive_power = kilo(registers(bytes, REACTIVE):present("f32", 3067)) } -- var
 	end,
 	apparent = function(bytes)
-		return { apparent_power = kilo(registers(bytes, APPARENT):f32(3075)) } -- VA
+		return { apparent_power = kilo(registers(bytes, APPARENT):present("f32", 3075)) } -- VA
 	end,
 	frequency = function(bytes)
-		return { frequency = known(registers(bytes, FREQUENCY):f32(3109)) } -- Hz
+		return { frequency = registers(bytes, FREQUENCY):present("f32", 3109) } -- Hz
 	end,
 	energy = function(bytes)
 		local regs = registers(bytes, ENERGY)

@@ -17,19 +17,10 @@
 local CONDITION, YIELD, DC1, AC, FREQUENCY = 30201, 30513, 30769, 30775, 30803
 local TEMPERATURE, DC2, CURRENT = 30953, 30957, 30977
 
-local function s32(regs, address, scale)
-	local raw = regs:s32(address)
-	return raw ~= -0x80000000 and raw / scale or nil
-end
-
-local function u32(regs, address, scale)
-	local raw = regs:u32(address)
-	return raw ~= 0xffffffff and raw / scale or nil
-end
-
-local function u64(regs, address, scale)
-	local raw = regs:s64(address)
-	return raw ~= -1 and raw / scale or nil
+-- The number in units, or nil where the inverter marks that it has none.
+local function value(regs, type, address, scale)
+	local raw = regs:present(type, address)
+	return raw and raw / scale
 end
 
 local decoders = {
@@ -41,51 +32,51 @@ local decoders = {
 	yield = function(bytes)
 		local regs = registers(bytes, YIELD)
 		return {
-			energy_yield = u64(regs, 30513, 1000), -- kWh, from Wh
-			energy_yield_day = u64(regs, 30517, 1000),
+			energy_yield = value(regs, "u64", 30513, 1000), -- kWh, from Wh
+			energy_yield_day = value(regs, "u64", 30517, 1000),
 		}
 	end,
 	dc1 = function(bytes)
 		local regs = registers(bytes, DC1)
 		return {
-			pv1_current = s32(regs, 30769, 1000), -- A
-			pv1_voltage = s32(regs, 30771, 100), -- V
-			pv1_power = s32(regs, 30773, 1), -- W
+			pv1_current = value(regs, "s32", 30769, 1000), -- A
+			pv1_voltage = value(regs, "s32", 30771, 100), -- V
+			pv1_power = value(regs, "s32", 30773, 1), -- W
 		}
 	end,
 	dc2 = function(bytes)
 		local regs = registers(bytes, DC2)
 		return {
-			pv2_current = s32(regs, 30957, 1000),
-			pv2_voltage = s32(regs, 30959, 100),
-			pv2_power = s32(regs, 30961, 1),
+			pv2_current = value(regs, "s32", 30957, 1000),
+			pv2_voltage = value(regs, "s32", 30959, 100),
+			pv2_power = value(regs, "s32", 30961, 1),
 		}
 	end,
 	ac = function(bytes)
 		local regs = registers(bytes, AC)
 		return {
-			power = s32(regs, 30775, 1), -- W
-			power_l1 = s32(regs, 30777, 1),
-			power_l2 = s32(regs, 30779, 1),
-			power_l3 = s32(regs, 30781, 1),
-			voltage_l1 = u32(regs, 30783, 100), -- V
-			voltage_l2 = u32(regs, 30785, 100),
-			voltage_l3 = u32(regs, 30787, 100),
+			power = value(regs, "s32", 30775, 1), -- W
+			power_l1 = value(regs, "s32", 30777, 1),
+			power_l2 = value(regs, "s32", 30779, 1),
+			power_l3 = value(regs, "s32", 30781, 1),
+			voltage_l1 = value(regs, "u32", 30783, 100), -- V
+			voltage_l2 = value(regs, "u32", 30785, 100),
+			voltage_l3 = value(regs, "u32", 30787, 100),
 		}
 	end,
 	frequency = function(bytes)
-		return { frequency = u32(registers(bytes, FREQUENCY), 30803, 100) } -- Hz
+		return { frequency = value(registers(bytes, FREQUENCY), "u32", 30803, 100) } -- Hz
 	end,
 	temperature = function(bytes)
 		-- degrees Celsius, inside
-		return { temperature = s32(registers(bytes, TEMPERATURE), 30953, 10) }
+		return { temperature = value(registers(bytes, TEMPERATURE), "s32", 30953, 10) }
 	end,
 	current = function(bytes)
 		local regs = registers(bytes, CURRENT)
 		return {
-			current_l1 = s32(regs, 30977, 1000), -- A
-			current_l2 = s32(regs, 30979, 1000),
-			current_l3 = s32(regs, 30981, 1000),
+			current_l1 = value(regs, "s32", 30977, 1000), -- A
+			current_l2 = value(regs, "s32", 30979, 1000),
+			current_l3 = value(regs, "s32", 30981, 1000),
 		}
 	end,
 }

@@ -16,8 +16,8 @@
 local OUTPUT, GRID = 5002, 5030
 
 local function u16(regs, address, scale)
-	local raw = regs:u16(address)
-	return raw ~= 0xffff and raw / scale or nil
+	local raw = regs:present("u16", address)
+	return raw and raw / scale
 end
 
 local function s16(regs, address, scale)
@@ -25,8 +25,7 @@ local function s16(regs, address, scale)
 end
 
 local function u32(regs, address)
-	local raw = regs:u32(address, "cdab")
-	return raw ~= 0xffffffff and raw or nil
+	return regs:present("u32", address, "cdab")
 end
 
 local decoders = {

@@ -3,7 +3,8 @@
 --          com.victronenergy.system
 -- Wire:    Modbus TCP, port 502, unit 100; to be switched on at the GX (Settings, Services)
 -- Source:  attributes.csv of victronenergy/dbus_modbustcp, from which Victron makes its list of
---          registers; grid and PV power are at the same addresses in evcc; not tried on hardware
+--          registers, compared line by line; grid and PV power are at the same addresses in evcc;
+--          not tried on hardware
 -- Lacks:   the connected devices themselves, which have units of their own; 32-bit powers of newer
 --          firmware
 --

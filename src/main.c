@@ -120,10 +120,35 @@ static void raise_file_limit(const struct conf *conf)
 			conf->device_count);
 }
 
+/* Reloads that are asked for within it become one, so that a storm of them costs little. */
+#define RELOAD_PAUSE_US USEC_PER_SEC
+
 struct signals {
 	struct watch watch;
+	struct loop *loop;
 	struct bridge *bridge;
+	struct timer reload; /* what was asked for too soon after the last one */
+	int64_t reload_after_us; /* monotonic */
 };
+
+static void reload(struct timer *timer, int64_t now_us)
+{
+	struct signals *signals = container_of(timer, struct signals, reload);
+	OWNED_BUFFER json = BUFFER_EMPTY;
+	service_reloading();
+	bridge_reload(signals->bridge, &json);
+	service_ready();
+	signals->reload_after_us = loop_now(signals->loop) + RELOAD_PAUSE_US;
+}
+
+static void ask_for_reload(struct signals *signals)
+{
+	int64_t now_us = loop_now(signals->loop);
+	if (timer_armed(&signals->reload))
+		return;
+	loop_arm(signals->loop, &signals->reload,
+		now_us < signals->reload_after_us ? signals->reload_after_us : now_us);
+}
 
 static void signal_ready(struct watch *watch, uint32_t events)
 {
@@ -131,10 +156,7 @@ static void signal_ready(struct watch *watch, uint32_t events)
 	struct signalfd_siginfo info;
 	while (read(watch->fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGHUP) {
-			OWNED_BUFFER json = BUFFER_EMPTY;
-			service_reloading();
-			bridge_reload(signals->bridge, &json);
-			service_ready();
+			ask_for_reload(signals);
 		} else {
 			service_stopping();
 			bridge_stop(signals->bridge);
@@ -158,7 +180,8 @@ static int run(struct conf *conf, struct fleet *fleet, struct detached *detached
 	struct clock clock = CLOCK_SYSTEM;
 	struct loop *loop = NULL;
 	struct bridge *bridge = NULL;
-	struct signals signals = { .watch = { .events = EPOLLIN, .ready = signal_ready } };
+	struct signals signals = { .watch = { .events = EPOLLIN, .ready = signal_ready },
+		.reload = { .expired = reload } };
 	sigset_t set;
 	block_signals(&set);
 	signals.watch.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -173,6 +196,7 @@ static int run(struct conf *conf, struct fleet *fleet, struct detached *detached
 	if (result == 0)
 		result = bridge_create(&bridge, &setup);
 	signals.bridge = bridge;
+	signals.loop = loop;
 	if (result == 0)
 		result = bridge_start(bridge);
 	if (result == 0) {

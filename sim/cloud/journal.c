@@ -180,6 +180,7 @@ void journal_print_stats(const struct journal *journal, struct buffer *json)
 		{ "points", stats->points },
 		{ "batches", stats->batches },
 		{ "late_readings", stats->late_readings },
+		{ "set_back", stats->set_back },
 		{ "events", stats->events },
 		{ "attributes", stats->attributes },
 		{ "raw", stats->raw },

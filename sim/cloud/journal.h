@@ -14,6 +14,7 @@ struct stats {
 	uint64_t messages; /* reports of all kinds, and queries, that were accepted */
 	uint64_t readings; /* reports of points, each element of a batch counted */
 	uint64_t points, batches, late_readings; /* late: by resume */
+	uint64_t set_back; /* points whose current value was replaced by an older one */
 	uint64_t events, attributes, raw, queries, polls;
 	uint64_t duplicate_points, duplicate_readings;
 	uint64_t unauthorized; /* 4.01 that was not the client's fault */

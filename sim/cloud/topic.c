@@ -49,8 +49,19 @@ static void count_message(struct call *call)
 	call->device->messages++;
 }
 
+/* What a late report says was so once; the current value is another. */
+static void set_current(struct stats *stats, struct point *point,
+	const struct reported_point *reported, int64_t time_ms)
+{
+	stats->set_back += time_ms < point->time_ms;
+	buffer_clear(&point->value);
+	buffer_put(&point->value, reported->value.data, reported->value.size);
+	point->quality = reported->quality;
+	point->time_ms = time_ms;
+}
+
 /* One report of points was accepted: counts it and remembers its values. */
-static void take_report(struct call *call, struct points_report *report)
+static void take_report(struct call *call, struct points_report *report, bool late)
 {
 	struct sim *sim = call->sim;
 	struct stats *stats = journal_stats(sim->journal);
@@ -65,45 +76,50 @@ static void take_report(struct call *call, struct points_report *report)
 		stats->duplicate_points += again;
 		repeated |= again;
 		struct point *point = device_point(call->device, reported.name, reported.name_size);
-		buffer_clear(&point->value);
-		buffer_put(&point->value, reported.value.data, reported.value.size);
-		point->quality = reported.quality;
-		point->time_ms = report->has_time ? report->time_ms : now_ms;
+		if (!late || !point->count)
+			set_current(stats, point, &reported,
+				report->has_time ? report->time_ms : now_ms);
 		point->count++;
 	}
 	stats->points += report->count;
+	stats->late_readings += late;
 	stats->readings++;
 	stats->duplicate_readings += repeated;
 	call->device->readings++;
 }
 
-static void take_reports(struct call *call, bool batch)
+static void take_reports(struct call *call, bool batch, bool late)
 {
 	size_t count;
 	struct value_reader reader = payload_reports(&call->sim->payload, batch, &count);
 	for (size_t i = 0; i < count; i++) {
 		struct points_report report;
 		report_next(&reader, &report);
-		take_report(call, &report);
+		take_report(call, &report, late);
 	}
 	write_json_line(call, "report");
 }
 
 static void accept_post(struct call *call)
 {
-	take_reports(call, false);
+	take_reports(call, false, false);
 }
 
 static void accept_resume(struct call *call)
 {
-	journal_stats(call->sim->journal)->late_readings++;
-	take_reports(call, false);
+	take_reports(call, false, true);
 }
 
 static void accept_batch(struct call *call)
 {
 	journal_stats(call->sim->journal)->batches++;
-	take_reports(call, true);
+	take_reports(call, true, false);
+}
+
+static void accept_resume_batch(struct call *call)
+{
+	journal_stats(call->sim->journal)->batches++;
+	take_reports(call, true, true);
 }
 
 static void accept_attributes(struct call *call)
@@ -128,6 +144,7 @@ static const struct topic topics[] = {
 	{ "thing/measurepoint/post", payload_check_report, accept_post },
 	{ "thing/measurepoint/resume", payload_check_report, accept_resume },
 	{ "thing/measurepoint/post/batch", payload_check_batch, accept_batch },
+	{ "thing/measurepoint/resume/batch", payload_check_batch, accept_resume_batch },
 	{ "thing/attribute/update", payload_check_attributes, accept_attributes },
 	{ "thing/attribute/query", payload_check_query, accept_query },
 	{ "thing/tag/query", payload_check_query, accept_query },

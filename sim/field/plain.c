@@ -11,6 +11,7 @@
 
 #include "sim/field/pty.h"
 #include "sim/field/sim.h"
+#include "sim/field/spoil.h"
 #include "sim/field/transcript.h"
 #include "util/alloc.h"
 #include "util/json.h"
@@ -28,6 +29,7 @@ struct plain {
 	struct watch port; /* the listening socket */
 	struct watch wire; /* the terminal, or the master's connection; fd -1: nobody */
 	struct buffer heard;
+	struct spoilt spoilt;
 };
 
 static struct plain *of_line(const struct line *line)
@@ -46,8 +48,13 @@ static void record(struct line *line, const char *event, const void *bytes, size
 	transcript_end(transcript);
 }
 
-/* A byte that the other side has no room for is lost, as in a UART. */
 void plain_put(struct line *line, const void *bytes, size_t size)
+{
+	spoilt_put(&of_line(line)->spoilt, bytes, size);
+}
+
+/* A byte that the other side has no room for is lost, as in a UART. */
+static void put(struct line *line, const void *bytes, size_t size)
 {
 	struct plain *plain = of_line(line);
 	ssize_t count = -1;
@@ -173,6 +180,7 @@ static void unplug(struct line *line)
 	struct plain *plain = of_line(line);
 	if (plain->talk->unplugged)
 		plain->talk->unplugged(plain->context);
+	spoilt_clear(&plain->spoilt);
 	hang_up(plain);
 	if (plain->path) {
 		pty_close(&plain->pty, plain->path);
@@ -248,6 +256,7 @@ struct line *plain_create(struct sim *sim, const struct plain_setup *setup,
 		return NULL;
 	}
 	line_init(&plain->line, sim, &plain_kind, setup->name, FRAMING_RTU);
+	spoilt_init(&plain->spoilt, &plain->line, put);
 	plain->talk = talk;
 	plain->context = context;
 	plain->path = setup->path ? must_strdup(setup->path) : NULL;

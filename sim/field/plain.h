@@ -33,7 +33,7 @@ struct plain_talk {
  */
 struct line *plain_create(struct sim *sim, const struct plain_setup *setup,
 	const struct plain_talk *talk, void *context);
-/* Puts bytes on the line at once; lost where nobody is there. */
+/* Puts bytes on the line, as the faults let them; lost where nobody is there. */
 void plain_put(struct line *line, const void *bytes, size_t size);
 /* Counts and records a request that was understood. */
 void plain_asked(struct line *line, const uint8_t *bytes, size_t size);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
 #include "bridge/bridge.h"
 
 #include <errno.h>
@@ -284,6 +286,7 @@ static int create_planes(struct bridge *bridge)
 		.inbox = bridge->to_field,
 		.outbox = bridge->from_field };
 	struct cloud_setup cloud = { .conf = conf,
+		.built_ms = BUILD_DATE * INT64_C(1000),
 		.loop = bridge->loop,
 		.resolver = bridge->resolving,
 		.listener = { .context = bridge,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bridge/proof.h"
 #include "util/alloc.h"
 
 /* A fault of a script shows in each of its devices: more than so many say nothing new. */
@@ -18,17 +19,6 @@ static struct fleet_script *find(struct fleet *fleet, const char *path)
 	return NULL;
 }
 
-/* 0, or -EINVAL with a problem; the problem's text begins with the script's file and line. */
-static int load(struct script **script, const char *path, const struct conf *conf,
-	struct problems *problems)
-{
-	struct script_error error = { .text = "" };
-	int result = script_load(script, path, &conf->scripts, &error);
-	if (result < 0)
-		problem_error(problems, (struct place){ .file = NULL }, "%s", error.text);
-	return result < 0 ? -EINVAL : 0;
-}
-
 static void load_scripts(struct fleet *fleet, struct problems *problems)
 {
 	const struct conf *conf = fleet->conf;
@@ -41,7 +31,8 @@ static void load_scripts(struct fleet *fleet, struct problems *problems)
 		struct fleet_script *entry = &fleet->scripts[fleet->script_count++];
 		*entry = (struct fleet_script){ .path = device->script_path,
 			.name = device->script };
-		load(&entry->script, entry->path, conf, problems);
+		if (proof_load(&entry->script, entry->path, conf, problems) == 0)
+			proof_run(entry->path, conf, problems);
 	}
 }
 
@@ -59,8 +50,11 @@ struct fleet *fleet_create(const struct conf *conf, struct problems *problems)
 		size_t index = entry ? (size_t)(entry - fleet->scripts) : 0;
 		if (entry && (!entry->script || faulty[index] >= FAULTY_DEVICES_SHOWN))
 			continue;
+		struct problems found = PROBLEMS_NONE;
 		int result = member_init(
-			&fleet->devices[i], conf, i, entry ? entry->script : NULL, NULL, problems);
+			&fleet->devices[i], conf, i, entry ? entry->script : NULL, NULL, &found);
+		proof_add(problems, &found, path ? path : "");
+		problems_finish(&found);
 		if (result < 0 && entry && ++faulty[index] == FAULTY_DEVICES_SHOWN)
 			problem_error(problems, conf->devices[i].place,
 				"further devices of script \"%s\" were not checked: mend these first",
@@ -91,28 +85,33 @@ static bool runs(const struct member *device, const struct fleet_script *entry)
 	return device->conf->script_path && strcmp(device->conf->script_path, entry->path) == 0;
 }
 
-int fleet_reload(struct fleet *fleet, size_t number,
-	void (*changed)(struct member *device, void *context), void *context,
-	struct problems *problems)
+/* The devices of the entry as they would be with the fresh script. */
+static int make_members(struct fleet *fleet, const struct fleet_script *entry, struct script *fresh,
+	struct member *made, struct problems *problems)
 {
-	struct fleet_script *entry = &fleet->scripts[number];
-	uint32_t count = fleet->conf->device_count;
-	struct script *fresh = NULL;
-	if (load(&fresh, entry->path, fleet->conf, problems) < 0)
-		return -EINVAL;
-
-	struct member *made = must_array(count, sizeof(*made));
+	struct problems found = PROBLEMS_NONE;
 	int result = 0;
-	for (uint32_t i = 0; i < count && result == 0; i++) {
+	for (uint32_t i = 0; i < fleet->conf->device_count && result == 0; i++) {
 		if (runs(&fleet->devices[i], entry))
 			result = member_init(&made[i], fleet->conf, i, fresh,
-				script_device_state(fleet->devices[i].lua), problems);
+				script_device_state(fleet->devices[i].lua), &found);
 	}
+	proof_add(problems, &found, entry->path);
+	problems_finish(&found);
+	return result;
+}
+
+static int take_over(struct fleet *fleet, struct fleet_script *entry, struct script **fresh,
+	const struct fleet_watcher *watcher, struct problems *problems)
+{
+	uint32_t count = fleet->conf->device_count;
+	struct member *made = must_array(count, sizeof(*made));
+	int result = make_members(fleet, entry, *fresh, made, problems);
 	for (uint32_t i = 0; i < count && result == 0; i++) {
 		if (!runs(&fleet->devices[i], entry))
 			continue;
 		member_swap_script(&fleet->devices[i], &made[i]);
-		changed(&fleet->devices[i], context);
+		watcher->changed(&fleet->devices[i], watcher->context);
 	}
 	/* What was swapped out, or never came in, goes with its script. */
 	for (uint32_t i = 0; i < count; i++)
@@ -120,8 +119,25 @@ int fleet_reload(struct fleet *fleet, size_t number,
 	free(made);
 	if (result == 0) {
 		struct script *old = entry->script;
-		entry->script = fresh;
-		fresh = old;
+		entry->script = *fresh;
+		*fresh = old;
+	}
+	return result;
+}
+
+int fleet_reload(struct fleet *fleet, size_t number, const struct fleet_watcher *watcher,
+	struct problems *problems)
+{
+	struct fleet_script *entry = &fleet->scripts[number];
+	struct script *fresh = NULL;
+	if (proof_load(&fresh, entry->path, fleet->conf, problems) < 0)
+		return -EINVAL;
+	int result = FLEET_UNCHANGED;
+	if (!script_is_same(fresh, entry->script)) {
+		result = proof_run(entry->path, fleet->conf, problems);
+		if (result == 0)
+			result = take_over(fleet, entry, &fresh, watcher, problems);
+		result = result < 0 ? -EINVAL : FLEET_CHANGED;
 	}
 	script_destroy(fresh);
 	return result;

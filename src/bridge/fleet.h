@@ -23,12 +23,20 @@ struct fleet {
 struct fleet *fleet_create(const struct conf *conf, struct problems *problems);
 void fleet_destroy(struct fleet *fleet);
 
+/* Is told of each device that a fresh script took over. */
+struct fleet_watcher {
+	void (*changed)(struct member *device, void *context);
+	void *context;
+};
+
+enum fleet_answer { FLEET_UNCHANGED, FLEET_CHANGED };
+
 /*
- * Loads the script's file anew.  Where it and the plans of all its devices are good it takes over,
- * and changed is called for each device; else the old one goes on and problems says why.
+ * Loads the script's file anew.  Where it is another, and it, its fixtures and the plans of all its
+ * devices are good, it takes over.  Returns an enum fleet_answer, or -EINVAL: the old one goes on and
+ * problems says why.
  */
-int fleet_reload(struct fleet *fleet, size_t script,
-	void (*changed)(struct member *device, void *context), void *context,
+int fleet_reload(struct fleet *fleet, size_t script, const struct fleet_watcher *watcher,
 	struct problems *problems);
 
 #endif

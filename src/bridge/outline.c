@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bridge/outline.h"
 
-#include "core/codec.h"
+#include <math.h>
+
+#include "bridge/load.h"
 #include "util/clock.h"
+
+/* Of the line, for all devices that are down (field/health.h). */
+#define PROBE_SHARE 0.05
+/* So many polls that cannot be met are named. */
+#define MISSED_MAX 20
 
 static void print_link(const struct conf_bus *bus, FILE *to)
 {
@@ -15,20 +22,11 @@ static void print_link(const struct conf_bus *bus, FILE *to)
 		fprintf(to, "%s port %u", link->host, link->port);
 }
 
-/* Seconds that one transaction keeps a serial line busy; 0 where the plugin cannot say. */
-static double line_time(
-	const struct conf_bus *bus, const struct codec *codec, const struct poll *poll)
-{
-	const struct eb_request *wire = &poll->request->wire;
-	if (!bus->line.baud)
-		return 0;
-	double character = (double)bus->line.char_bits / bus->line.baud;
-	double gaps = 2e-6 * codec->timing.gap_us + 1e-6 * bus->gap_us;
-	return (wire->frame_size + wire->answer_size) * character + gaps;
-}
-
 static void print_polls(const struct member *device, FILE *to)
 {
+	for (size_t i = 0; i < device->plan->setup_count; i++)
+		fprintf(to, "    setup %-10zu %s\n", i + 1,
+			device->plan->setup[i]->text ? device->plan->setup[i]->text : "");
 	for (size_t i = 0; i < device->plan->count; i++) {
 		const struct poll *poll = &device->plan->polls[i];
 		fprintf(to, "    %-16s ", poll->request->name);
@@ -42,35 +40,99 @@ static void print_polls(const struct member *device, FILE *to)
 	}
 }
 
-struct load {
-	double share; /* of the line, by polls with a period */
-	double cycle; /* seconds for one round of those without */
-	uint32_t devices, polls;
-};
-
-static void add_load(struct load *load, const struct conf_bus *bus, const struct codec *codec,
-	const struct member *device)
+/* Which of them are one request. */
+static void print_merged(const struct load *load, const struct member *device, FILE *to)
 {
-	load->devices++;
-	for (size_t i = 0; i < device->plan->count; i++) {
-		const struct poll *poll = &device->plan->polls[i];
-		double seconds = line_time(bus, codec, poll);
-		load->polls++;
-		if (poll->period_us)
-			load->share += seconds * USEC_PER_SEC / (double)poll->period_us;
-		else
-			load->cycle += seconds;
+	for (size_t i = 0; i < load->count; i++) {
+		const struct ask *ask = &load->asks[i];
+		if (ask->device != device || ask->count < 2)
+			continue;
+		fprintf(to, "    together:");
+		for (uint32_t part = 0; part < ask->count; part++)
+			fprintf(to, "%s %s", part ? "," : "", ask_name(ask, part));
+		fprintf(to, ": %s\n", ask->request->text ? ask->request->text : "");
 	}
+}
+
+/* A period with two digits, rounded up. */
+static double round_up(double seconds)
+{
+	double unit = pow(10, floor(log10(seconds)) - 1);
+	return ceil(seconds / unit - 1e-9) * unit;
+}
+
+/* The next usual rate at which all would have their time; 0: none has. */
+static uint32_t baud_for_all(const struct load *load)
+{
+	static const uint32_t usual[] = { 9600, 19200, 38400, 57600, 115200 };
+	/* One part in ten for devices that are not as quick as can be. */
+	double wanted = load->bus->line.baud * load->share * (load->fast_s > 0 ? 1.5 : 1.1);
+	for (size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++) {
+		if (usual[i] > load->bus->line.baud && usual[i] >= wanted)
+			return usual[i];
+	}
+	return 0;
+}
+
+static void print_missed(const struct load *load, FILE *to)
+{
+	uint32_t missed = 0, baud = baud_for_all(load);
+	for (size_t i = 0; i < load->count; i++) {
+		const struct ask *ask = &load->asks[i];
+		if (!ask_is_missed(ask) || missed++ >= MISSED_MAX)
+			continue;
+		fprintf(to, "  cannot be met: device %s, poll %s", ask->device->conf->name,
+			ask_name(ask, 0));
+		for (uint32_t part = 1; part < ask->count; part++)
+			fprintf(to, ", %s", ask_name(ask, part));
+		fprintf(to,
+			", every %g s: the line has time for one about every %.3g s; set period to %g or more",
+			ask->period_s, ask->reached_s, round_up(ask->reached_s));
+		if (baud)
+			fprintf(to, ", or run the line at %u bits per second", baud);
+		fprintf(to, "\n");
+	}
+	if (missed > MISSED_MAX)
+		fprintf(to, "  and %u polls more cannot be met\n", missed - MISSED_MAX);
+}
+
+/* With a dead unit: what probes of it take, and once, until it is held for down. */
+static void print_serial(const struct load *load, FILE *to)
+{
+	fprintf(to, "  the line is busy %.1f %% of the time at best\n", load->share * 100);
+	if (load->round_s > 0)
+		fprintf(to,
+			"  a round of all polls takes %.3g s at best; with one dead unit %.3g s, and "
+			"%.3g s while it is found out\n",
+			load->round_s, load->round_s / (1 - PROBE_SHARE),
+			load->round_s + load->lost_s);
+	if (load->fast_s > 0 && load->share < 1 - PROBE_SHARE)
+		fprintf(to,
+			"  polls without a period take %.3g s a round at best; with one dead unit %.3g s\n",
+			load->fast_s / (1 - load->share),
+			load->fast_s / (1 - PROBE_SHARE - load->share));
+	print_missed(load, to);
+}
+
+/* How long an answer takes is not known beforehand: what can be said is how long it may. */
+static void print_tcp(const struct load *load, FILE *to)
+{
+	uint32_t in_flight = load->bus->in_flight;
+	if (load->rate > 0)
+		fprintf(to,
+			"  %.3g requests per second: answers may take %.3g s on average, %u in flight\n",
+			load->rate, in_flight / load->rate, in_flight);
+	if (load->count)
+		fprintf(to, "  a unit that falls silent keeps %s waiting for %.3g s, once\n",
+			in_flight > 1 ? "one of these" : "the others", load->lost_s);
 }
 
 static void print_load(const struct load *load, FILE *to)
 {
-	if (load->share > 0)
-		fprintf(to, "  the line is busy %.1f %% of the time at best%s\n", load->share * 100,
-			load->share > 1 ? ": these polls cannot be met; poll less often" : "");
-	if (load->cycle > 0 && load->share < 1)
-		fprintf(to, "  polls without a period take %.2f s a round at best\n",
-			load->cycle / (1 - load->share));
+	if (!load->bus->line.baud)
+		print_tcp(load, to);
+	else if (load->round_s > 0)
+		print_serial(load, to);
 }
 
 static void print_bus(const struct fleet *fleet, uint32_t number, FILE *to)
@@ -81,25 +143,27 @@ static void print_bus(const struct fleet *fleet, uint32_t number, FILE *to)
 	OWNED_CODEC codec;
 	codec_open(&codec, bus, &problems);
 	problems_finish(&problems);
-	struct load load = { .share = 0 };
+	struct load load;
+	load_init(&load, fleet, number, &codec);
 	fprintf(to, "bus %s: %s, ", bus->name, bus->plugin_name);
 	print_link(bus, to);
 	fprintf(to, ", timeout %u ms\n", bus->timeout_ms);
-	for (uint32_t i = 0; i < conf->device_count; i++) {
+	uint32_t shown = 0;
+	for (uint32_t i = 0; i < conf->device_count && shown < OUTLINE_DEVICES_MAX; i++) {
 		const struct member *device = &fleet->devices[i];
 		if (device->conf->bus != number)
 			continue;
-		add_load(&load, bus, &codec, device);
-		if (load.devices > OUTLINE_DEVICES_MAX)
-			continue;
+		shown++;
 		fprintf(to, "  device %s: script %s, reports as %s/%s\n", device->conf->name,
 			device->conf->script ? device->conf->script : "none (raw bytes)",
 			device->conf->product_key, device->conf->device_key);
 		print_polls(device, to);
+		print_merged(&load, device, to);
 	}
-	if (load.devices > OUTLINE_DEVICES_MAX)
-		fprintf(to, "  and %u devices more\n", load.devices - OUTLINE_DEVICES_MAX);
+	if (load.devices > shown)
+		fprintf(to, "  and %u devices more\n", load.devices - shown);
 	print_load(&load, to);
+	load_finish(&load);
 }
 
 void outline_print(const struct fleet *fleet, FILE *to)

@@ -159,7 +159,8 @@ static int code_of(const struct step_outcome *step, char *why, size_t room)
 	case OUTCOME_ECHO:
 		snprintf(why, room,
 			"only our own bytes came back: the line echoes, and nothing says that the "
-			"device heard them; check the wiring and link.echo");
+			"device heard them; check the wiring, or set link.echo = false if the "
+			"device answers with what it was told");
 		return REPLY_DEVICE;
 	case OUTCOME_EXPIRED:
 		snprintf(why, room, "not sent: its deadline passed while it waited for the bus");

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "core/conf_changes.h"
 #include "util/alloc.h"
 #include "util/json.h"
 
@@ -36,24 +37,36 @@ static void print_problems(struct buffer *json, const struct problems *problems)
 	buffer_put_byte(json, ']');
 }
 
-static void reload_script(struct bridge *bridge, size_t number, struct buffer *json)
+static const char *say_result(const struct fleet_script *entry, int result)
 {
-	const struct fleet_script *entry = &bridge->fleet->scripts[number];
-	struct problems problems = PROBLEMS_NONE;
-	int result = fleet_reload(bridge->fleet, number, plan_changed, bridge, &problems);
-	if (result < 0)
+	if (result < 0) {
 		log_warning("script %s: not reloaded, the old one goes on: mend what follows and "
 			    "reload again",
 			entry->path);
-	else
-		log_info("script %s: reloaded", entry->path);
+		return "kept the old one";
+	}
+	if (result == FLEET_UNCHANGED)
+		return "unchanged";
+	log_info("script %s: reloaded", entry->path);
+	return "reloaded";
+}
+
+static void reload_script(struct bridge *bridge, size_t number, struct buffer *json)
+{
+	const struct fleet_script *entry = &bridge->fleet->scripts[number];
+	const struct fleet_watcher watcher = { plan_changed, bridge };
+	struct problems problems = PROBLEMS_NONE;
+	OWNED_BUFFER text = BUFFER_EMPTY;
+	int result = fleet_reload(bridge->fleet, number, &watcher, &problems);
+	buffer_printf(&text, "\"result\":\"%s\"", say_result(entry, result));
+	if (problems.count)
+		print_problems(&text, &problems);
 	problems_log(&problems);
 	buffer_put_text(json, "{\"file\":");
 	json_put_text(json, entry->path);
-	buffer_printf(json, ",\"result\":\"%s\"", result < 0 ? "kept the old one" : "reloaded");
-	if (problems.count)
-		print_problems(json, &problems);
-	buffer_put_byte(json, '}');
+	buffer_printf(json, ",%s}", buffer_text(&text));
+	if (result != FLEET_UNCHANGED)
+		broker_reload(bridge->broker, entry->name, buffer_text(&text));
 	problems_finish(&problems);
 }
 
@@ -90,25 +103,24 @@ static uint32_t take_secret(struct bridge *bridge, uint32_t number, struct conf 
 	return 1;
 }
 
-/* How many devices of one configuration the other does not have. */
-static uint32_t missing_in(const struct conf *conf, const struct conf *other)
+static void put_change(void *context, const char *what)
 {
-	uint32_t count = 0;
-	for (uint32_t i = 0; i < conf->device_count; i++)
-		count += conf_find_device(other, conf->devices[i].name) < 0;
-	return count;
+	struct buffer *list = context;
+	buffer_put_text(list, list->size ? "," : "");
+	json_put_text(list, what);
 }
 
+/* Names what a reload does not take over. */
 static void say_restart(const struct bridge *bridge, const struct conf *fresh, struct buffer *json)
 {
-	uint32_t added = missing_in(fresh, bridge->conf), gone = missing_in(bridge->conf, fresh);
-	if (!added && !gone)
+	OWNED_BUFFER list = BUFFER_EMPTY;
+	size_t count = conf_changes(bridge->conf, fresh, put_change, &list);
+	if (!count)
 		return;
-	log_warning("configuration: %u devices are new and %u are gone: restart the service for "
-		    "that; a reload takes scripts and secrets",
-		added, gone);
-	buffer_printf(
-		json, ",\"restart_for\":{\"new_devices\":%u,\"gone_devices\":%u}", added, gone);
+	log_warning("configuration: %zu settings changed that a reload does not take over, which "
+		    "takes scripts and secrets: restart the service for %s%s",
+		count, buffer_text(&list), count > CONF_CHANGES_MAX ? " and others" : "");
+	buffer_printf(json, ",\"restart_for\":[%s]", buffer_text(&list));
 }
 
 static void reload_secrets(struct bridge *bridge, struct buffer *json)

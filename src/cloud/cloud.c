@@ -164,13 +164,36 @@ static void spool_ready(void *context, uint32_t device)
 	mark_ready(cloud, cloud->sessions[device]);
 }
 
+static void calendar_changed(void *context)
+{
+	struct cloud *cloud = context;
+	const struct calendar *calendar = &cloud->plane.calendar;
+	if (!calendar->set)
+		return;
+	if (cloud->plane.spool)
+		spool_clock_set(cloud->plane.spool, calendar->boot_ms);
+	for (uint32_t i = 0; i < cloud->count; i++)
+		mark_ready(cloud, cloud->sessions[i]);
+}
+
+static void create_calendar(struct cloud *cloud, const struct cloud_setup *setup)
+{
+	struct calendar *calendar = &cloud->plane.calendar;
+	calendar_init(
+		calendar, cloud->plane.loop, setup->built_ms, setup->conf->spool.clock_wait_s);
+	calendar->context = cloud;
+	calendar->changed = calendar_changed;
+}
+
 static int create_spool(struct cloud *cloud, const struct conf *conf)
 {
 	const struct spool_setup setup = {
 		.conf = conf, .loop = cloud->plane.loop, .context = cloud, .ready = spool_ready
 	};
 	cloud->plane.late_after_ms = conf->spool.late_after_s * INT64_C(1000);
-	return conf->spool.enabled ? spool_create(&cloud->plane.spool, &setup) : 0;
+	int error = conf->spool.enabled ? spool_create(&cloud->plane.spool, &setup) : 0;
+	calendar_changed(cloud);
+	return error;
 }
 
 int cloud_create(struct cloud **result, const struct cloud_setup *setup)
@@ -186,6 +209,7 @@ int cloud_create(struct cloud **result, const struct cloud_setup *setup)
 	list_init(&cloud->displaced);
 	list_init(&cloud->servers);
 	cloud->plane.state_dir = conf->gateway.state_dir;
+	create_calendar(cloud, setup);
 	int error = crypto_create(&cloud->plane.crypto);
 	if (error == 0)
 		error = create_endpoints(cloud, conf);
@@ -209,6 +233,7 @@ void cloud_destroy(struct cloud *cloud)
 	list_for_each (link, &cloud->servers)
 		server_finish(&container_of(link, struct cloud_server, link)->server);
 	loop_disarm(cloud->plane.loop, &cloud->turn);
+	calendar_finish(&cloud->plane.calendar);
 	for (uint32_t i = 0; i < cloud->count; i++)
 		session_destroy(cloud->sessions[i]);
 	free(cloud->sessions);
@@ -278,6 +303,7 @@ void cloud_report(struct cloud *cloud, struct report *report)
 {
 	struct session *session = cloud->sessions[report->device];
 	struct report *displaced;
+	calendar_judge(&cloud->plane.calendar, &report->stamp);
 	enum queue_change change = queue_put(
 		&session->queue, report, session->enos->queue_reports, &displaced);
 	if (displaced) {
@@ -327,6 +353,8 @@ void cloud_status(const struct cloud *cloud, struct buffer *json)
 	buffer_printf(json, "{\"devices\":%u", cloud->count);
 	for (int s = 0; s <= SESSION_WAITING; s++)
 		buffer_printf(json, ",\"%s\":%u", session_state_name(s), states[s]);
+	buffer_printf(json, ",\"clock\":\"%s\"",
+		cloud->plane.calendar.set ? "set" : "waiting for it to be set");
 	buffer_printf(json, ",\"contexts\":%zu,\"pending\":%zu", shards_count(cloud->shards),
 		cloud_pending(cloud));
 	for (int c = 0; c < COUNTERS; c++)

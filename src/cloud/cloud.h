@@ -38,6 +38,7 @@ struct cloud_listener {
 
 struct cloud_setup {
 	const struct conf *conf;
+	int64_t built_ms; /* when the program was: no clock is right that is before it */
 	struct loop *loop;
 	struct resolver_client *resolver;
 	struct cloud_listener listener;

@@ -55,7 +55,7 @@ static int configure(struct database *database)
 	/* Sole use keeps the index of the log out of a file of its own. */
 	int result = database_run(database,
 		"PRAGMA locking_mode=EXCLUSIVE; PRAGMA cell_size_check=ON;"
-		"PRAGMA trusted_schema=OFF; PRAGMA cache_size=-256; PRAGMA cache_spill=OFF; PRAGMA temp_store=MEMORY");
+		"PRAGMA trusted_schema=OFF; PRAGMA secure_delete=OFF; PRAGMA cache_size=-256; PRAGMA cache_spill=OFF; PRAGMA temp_store=MEMORY");
 	if (result == 0)
 		result = database_run(database, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL");
 	return result;

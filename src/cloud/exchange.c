@@ -142,6 +142,29 @@ static int send_poll(struct session *session)
 	return send_payload(session);
 }
 
+/*
+ * The time from before which points would set the current value back: they are old, or behind newer ones.
+ * Where the clock went back, the newest are of a future that never was.
+ */
+static int64_t late_ms(struct session *session)
+{
+	const struct plane *plane = session->plane;
+	int64_t now_ms = clock_wall_ms(loop_clock(plane->loop));
+	int64_t late_ms = now_ms - plane->late_after_ms;
+	if (!plane->late_after_ms)
+		return 0;
+	if (session->newest_ms > now_ms)
+		session->newest_ms = 0;
+	return session->newest_ms > late_ms ? session->newest_ms : late_ms;
+}
+
+static void note_newest(struct session *session, const struct report *report)
+{
+	int64_t wall_ms = calendar_time(&session->plane->calendar, &report->stamp);
+	if (report->kind == REPORT_POINTS && wall_ms > session->newest_ms)
+		session->newest_ms = wall_ms;
+}
+
 static int send_reports(struct session *session)
 {
 	const struct report *reports[PAYLOAD_BATCH_MAX];
@@ -150,9 +173,8 @@ static int send_reports(struct session *session)
 		.max_size = session->enos->max_payload,
 		.max_whole = cloud_payload_max(session->enos),
 		.batch = session->enos->batch && !session->singly,
-		.late_ms = plane->late_after_ms
-			? clock_wall_ms(loop_clock(plane->loop)) - plane->late_after_ms
-			: 0,
+		.late_ms = late_ms(session),
+		.calendar = &plane->calendar,
 	};
 	size_t count = queue_peek(&session->queue, reports, PAYLOAD_BATCH_MAX);
 	struct payload *payload = &session->plane->payload;
@@ -368,6 +390,8 @@ static void end_reports(struct session *session, enum report_fate fate, const ch
 	session->singly -= session->singly ? 1 : 0;
 	for (; count; count--) {
 		struct report *report = queue_take(&session->queue);
+		if (fate == REPORT_ACKNOWLEDGED)
+			note_newest(session, report);
 		session->counters[fate == REPORT_ACKNOWLEDGED ? COUNT_ACKNOWLEDGED
 							      : COUNT_REJECTED]++;
 		listener->fate(listener->context, report, fate, reason);

@@ -66,7 +66,8 @@ static void begin_event(struct payload *payload, uint32_t id, const char *name)
 
 static bool is_late(const struct report *report, const struct payload_terms *terms)
 {
-	return report->kind == REPORT_POINTS && report->stamp.wall_ms < terms->late_ms;
+	return report->kind == REPORT_POINTS &&
+		calendar_time(terms->calendar, &report->stamp) < terms->late_ms;
 }
 
 static void begin_report(
@@ -83,12 +84,12 @@ static void begin_report(
 }
 
 /* "}" or ","time":1700000000000}" behind the items. */
-static void end_items(struct buffer *body, const struct form *form, const struct report *report)
+static void end_items(struct buffer *body, const struct form *form, int64_t wall_ms)
 {
 	buffer_put_byte(body, '}');
 	if (form->timed) {
 		buffer_put_text(body, ",\"time\":");
-		json_put_integer(body, report->stamp.wall_ms);
+		json_put_integer(body, wall_ms);
 	}
 	buffer_put_byte(body, '}');
 }
@@ -113,8 +114,8 @@ static int refuse_item(struct payload *payload, struct draft *draft, uint32_t it
  * {"measurepoints":{...},"time":...} with the report's items from draft->from up to draft->to; or,
  * where draft->to is 0, with as many as leave the body within max, which sets draft->to.
  */
-static int put_items(
-	struct payload *payload, const struct report *report, struct draft *draft, size_t max)
+static int put_items(struct payload *payload, const struct report *report,
+	const struct payload_terms *terms, struct draft *draft, size_t max)
 {
 	const struct form *form = &forms[report->kind];
 	struct buffer *body = &payload->body;
@@ -152,27 +153,37 @@ static int put_items(
 	}
 	draft->to = item;
 	draft->last = item == map.size;
-	end_items(body, form, report);
+	end_items(body, form, calendar_time(terms->calendar, &report->stamp));
 	return 0;
 }
 
-/* As many reports of points as fit; one that does not fit, or is late, ends it.  Returns how many. */
+/*
+ * As many reports of points as fit, all of them late or none; another, or one that does not fit, ends it.
+ * Returns how many.
+ */
 static uint32_t put_batch(struct payload *payload, const struct report *const *reports,
 	size_t count, uint32_t id, const struct payload_terms *terms)
 {
 	size_t max = terms->max_size;
 	struct buffer *body = &payload->body;
-	begin(payload, id, "thing/measurepoint/post/batch", "thing.measurepoint.post.batch");
+	bool late = is_late(reports[0], terms);
+	if (late)
+		begin(payload, id, "thing/measurepoint/resume/batch",
+			"thing.measurepoint.resume.batch");
+	else
+		begin(payload, id, "thing/measurepoint/post/batch",
+			"thing.measurepoint.post.batch");
 	buffer_put_byte(body, '[');
 	uint32_t done = 0;
 	for (; done < count && done < PAYLOAD_BATCH_MAX; done++) {
-		if (reports[done]->kind != REPORT_POINTS || is_late(reports[done], terms))
+		const struct report *report = reports[done];
+		if (report->kind != REPORT_POINTS || is_late(report, terms) != late)
 			break;
 		struct draft whole = { .from = 0 };
 		size_t before = body->size;
 		if (done)
 			buffer_put_byte(body, ',');
-		if (put_items(payload, reports[done], &whole, max) < 0 || !whole.last ||
+		if (put_items(payload, report, terms, &whole, max) < 0 || !whole.last ||
 			body->size + 2 > max) {
 			body->size = before;
 			break;
@@ -229,7 +240,7 @@ int payload_write(struct payload *payload, const struct report *const *reports, 
 	begin_report(payload, draft->id, report, is_late(report, terms));
 	size_t max = report->kind == REPORT_EVENT ? whole : terms->max_size;
 	max = max > END_ROOM ? max - END_ROOM : 0;
-	int result = put_items(payload, report, draft, max);
+	int result = put_items(payload, report, terms, draft, max);
 	buffer_put_byte(&payload->body, '}');
 	return result;
 }

@@ -6,6 +6,7 @@
 #ifndef EB_CLOUD_PAYLOAD_H
 #define EB_CLOUD_PAYLOAD_H
 
+#include "cloud/calendar.h"
 #include "core/message.h"
 #include "util/buffer.h"
 
@@ -33,6 +34,7 @@ struct payload_terms {
 	uint32_t max_whole; /* of one that cannot be split, where that is more */
 	bool batch; /* may join reports */
 	int64_t late_ms; /* points from before that must not become the current value; 0: none are */
+	const struct calendar *calendar; /* corrects times; NULL: all are right */
 };
 
 void payload_finish(struct payload *payload);

@@ -93,6 +93,7 @@ static void leave(struct waiting *waiting)
 	struct queue *queue = waiting->queue;
 	if (!queue->disk_from || waiting->id < queue->disk_from)
 		queue->disk_from = waiting->id;
+	queue->untimed_from = 0;
 	if (is_strict(waiting))
 		queue->disk_strict++;
 	else
@@ -124,6 +125,18 @@ static bool is_held(const struct waiting *waiting)
 	return false;
 }
 
+/* The oldest go first, so that the backlog keeps its order. */
+static void leave_oldest(struct queue *queue)
+{
+	list_for_each (link, &queue->front) {
+		struct waiting *waiting = waiting_of(link);
+		if (may_leave(waiting) && !waiting->returned) {
+			leave(waiting);
+			return;
+		}
+	}
+}
+
 void queue_stored(struct waiting *waiting)
 {
 	struct queue *queue = waiting->queue;
@@ -131,8 +144,10 @@ void queue_stored(struct waiting *waiting)
 	queue->kept++;
 	if (!may_leave(waiting) || is_held(waiting))
 		return;
-	if (!queue->online || queue->kept > KEEP_MAX || is_parked(waiting))
+	if (!queue->online || is_parked(waiting))
 		leave(waiting);
+	else if (queue->kept > KEEP_MAX)
+		leave_oldest(queue);
 }
 
 void queue_set_online(struct queue *queue, bool online)
@@ -289,6 +304,30 @@ static struct report *make_room(struct queue *queue, uint32_t limit)
 	return take(first_free(queue, false));
 }
 
+/*
+ * Where newer ones keep coming, the disk gets one of them in the time of the first; and what is on the
+ * disk already stays there until the newer one is.
+ */
+static void supersede(struct waiting *waiting, struct waiting *outdated)
+{
+	switch (outdated->place) {
+	case WAITING_FRESH:
+		waiting->since_us = outdated->since_us;
+		list_remove(&waiting->fresh);
+		list_insert(&outdated->fresh, &waiting->fresh);
+		waiting->supersedes = outdated->supersedes;
+		outdated->supersedes = 0;
+		break;
+	case WAITING_STORED:
+		waiting->supersedes = outdated->id;
+		outdated->place = WAITING_SUPERSEDED;
+		break;
+	case WAITING_WRITTEN:
+	case WAITING_SUPERSEDED:
+		break;
+	}
+}
+
 enum queue_change queue_put(
 	struct queue *queue, struct report *report, uint32_t limit, struct report **displaced)
 {
@@ -316,7 +355,9 @@ enum queue_change queue_put(
 	waiting->id = ++queue->last_id;
 	list_insert(place, &waiting->link);
 	if (queue->spool)
-		spool_came(queue->spool, waiting, outdated);
+		spool_came(queue->spool, waiting);
+	if (outdated && queue->spool)
+		supersede(waiting, outdated);
 	if (outdated)
 		*displaced = take(outdated);
 	return change;
@@ -327,6 +368,8 @@ enum queue_change queue_put(
 static bool may_go(const struct waiting *waiting)
 {
 	const struct spool *spool = waiting->queue->spool;
+	if (calendar_holds(waiting->queue->calendar, waiting->report))
+		return false;
 	return !spool || (!is_parked(waiting) && spool_may_send(spool, waiting));
 }
 
@@ -343,7 +386,7 @@ static struct waiting *next_of(const struct list *list, const struct list *link)
 /* The list that the next message is taken from: they take turns. */
 static const struct list *source_of(const struct queue *queue)
 {
-	if (list_empty(&queue->backlog))
+	if (!next_of(&queue->backlog, queue->backlog.next))
 		return &queue->front;
 	if (!next_of(&queue->front, queue->front.next))
 		return &queue->backlog;
@@ -353,7 +396,7 @@ static const struct list *source_of(const struct queue *queue)
 
 bool queue_ready(const struct queue *queue)
 {
-	return queue->held || !list_empty(&queue->backlog) ||
+	return queue->held || next_of(&queue->backlog, queue->backlog.next) ||
 		next_of(&queue->front, queue->front.next);
 }
 

@@ -7,10 +7,12 @@
  * read back from the disk.  A message of the one and a message of the other go in turns.  Some may be
  * held, because a message with them is under way: they are then neither dropped nor replaced.  Further
  * reports may be on the disk alone (spool.h): raw bytes and events that came later wait for those.
+ * Points and events wait until the clock is set (calendar.h); raw bytes do not, nor for such events.
  */
 #ifndef EB_CLOUD_QUEUE_H
 #define EB_CLOUD_QUEUE_H
 
+#include "cloud/calendar.h"
 #include "core/message.h"
 #include "util/list.h"
 
@@ -43,11 +45,14 @@ struct queue {
 
 	struct spool *spool; /* NULL: memory is all there is */
 	uint32_t device; /* its number, where there is a spool */
+	const struct calendar *calendar; /* NULL: all times are right */
 	uint64_t last_id; /* without a spool */
 	bool online; /* the cloud answers */
 	/* On the disk alone: none below this id; 0: nothing. */
 	uint64_t disk_from;
 	uint64_t disk_points, disk_strict; /* at most so many */
+	/* While the clock is not set, what need not wait for it was read back up to here, exclusive. */
+	uint64_t untimed_from;
 	uint64_t attributes_row; /* id of the newest that went to the disk; 0: none */
 	uint32_t departures, departures_read; /* changes when disk_from may have gone back */
 	bool stopped; /* a read brought more than there was room for */

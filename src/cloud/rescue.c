@@ -2,12 +2,17 @@
 #include "cloud/rescue.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cloud/row.h"
 #include "util/alloc.h"
+
+/* Files that were set aside: more of them would fill the disk. */
+#define KEPT_ASIDE 4
 
 static int move(const char *from, const char *to, const char *tail)
 {
@@ -33,6 +38,43 @@ int rescue_set_aside(const char *path, char **aside)
 	}
 	*aside = TAKE(name);
 	return 0;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+	const char *const *one = a, *const *other = b;
+	/* The newer the longer, or the later in the alphabet. */
+	size_t size = strlen(*one), other_size = strlen(*other);
+	return size < other_size ? -1 : size > other_size ? 1 : strcmp(*one, *other);
+}
+
+static bool is_log(const char *path)
+{
+	size_t size = strlen(path);
+	return size > 4 && strcmp(path + size - 4, "-wal") == 0;
+}
+
+void rescue_prune(const char *path)
+{
+	OWNED char *pattern = must_printf("%s.damaged-*", path);
+	glob_t found = { .gl_pathc = 0 };
+	if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {
+		size_t count = 0;
+		for (size_t i = 0; i < found.gl_pathc; i++) {
+			if (is_log(found.gl_pathv[i]))
+				continue;
+			char *file = found.gl_pathv[i];
+			found.gl_pathv[i] = found.gl_pathv[count];
+			found.gl_pathv[count++] = file;
+		}
+		qsort(found.gl_pathv, count, sizeof(*found.gl_pathv), compare_paths);
+		for (size_t i = 0; i + KEPT_ASIDE < count; i++) {
+			OWNED char *log = must_printf("%s-wal", found.gl_pathv[i]);
+			unlink(log);
+			unlink(found.gl_pathv[i]);
+		}
+	}
+	globfree(&found);
 }
 
 void rescue_put_back(const char *path, const char *aside)

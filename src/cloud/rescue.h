@@ -10,6 +10,8 @@
  * caller frees.  0, or -EIO with nothing changed.
  */
 int rescue_set_aside(const char *path, char **aside);
+/* Removes all that were set aside but the newest few. */
+void rescue_prune(const char *path);
 /* Undoes it. */
 void rescue_put_back(const char *path, const char *aside);
 /*

@@ -6,9 +6,9 @@
 #include "cloud/database.h"
 #include "core/message.h"
 
-#define ROW_COLUMNS "id, device, kind, wall, mono, synced, name, data, hash"
+#define ROW_COLUMNS "id, device, kind, wall, mono, synced, name, data, hash, boot"
 #define ROW_READ "SELECT " ROW_COLUMNS " FROM reports WHERE id>=? ORDER BY id"
-#define ROW_INSERT "INSERT OR REPLACE INTO reports(" ROW_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?)"
+#define ROW_INSERT "INSERT OR REPLACE INTO reports(" ROW_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?)"
 
 /* Ids are from 1 to this. */
 #define ROW_ID_MAX (INT64_C(1) << 62)
@@ -23,12 +23,17 @@ enum row_column {
 	ROW_MONO,
 	ROW_SYNCED,
 	ROW_NAME,
-	ROW_DATA
+	ROW_DATA,
+	ROW_HASH,
+	ROW_BOOT
 };
 
-/* For ROW_INSERT. */
-void row_bind(struct statement *insert, uint64_t id, uint64_t device, const struct report *report);
+/* For ROW_INSERT; boot is the present one, for a report whose stamp names none. */
+void row_bind(struct statement *insert, uint64_t id, uint64_t device, uint64_t boot,
+	const struct report *report);
 /* The report of a row with ROW_COLUMNS, its device not set; NULL: it is not as it was written. */
 struct report *row_report(const struct statement *row);
+/* Its stamp alone, of whatever is in the row. */
+struct stamp row_stamp(const struct statement *row);
 
 #endif

@@ -452,6 +452,7 @@ int session_create(struct session **result, const struct session_setup *setup)
 	session->timer.expired = on_timer;
 	list_init(&session->ready);
 	queue_init(&session->queue);
+	session->queue.calendar = &session->plane->calendar;
 	if (session->plane->spool)
 		spool_attach(session->plane->spool, session->number, &session->queue);
 	repeats_init(&session->repeats);

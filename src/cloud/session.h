@@ -28,6 +28,7 @@ struct plane {
 	struct crypto *crypto;
 	const char *state_dir; /* where secrets of activated devices are kept; borrowed */
 	struct spool *spool; /* NULL: none */
+	struct calendar calendar;
 	int64_t late_after_ms; /* age from which points are late; 0: none are */
 	struct payload payload; /* of the message that is being sent */
 	struct buffer path, scratch;
@@ -121,6 +122,7 @@ struct session {
 	struct draft draft;
 	struct blocks blocks; /* of the message under way */
 	uint32_t message_id;
+	int64_t newest_ms; /* time of the newest points that the cloud has; 0: none */
 	uint32_t singly; /* reports that go alone, since their batch was refused */
 	bool fetched; /* the last message fetched a command: now a report's turn */
 	char *waiting_command; /* topic to fetch; NULL: none */

@@ -36,6 +36,7 @@ struct spool {
 	uint64_t last_id;
 	struct list fresh; /* waiting reports that are in memory alone, as they came */
 	size_t unsaved; /* with those under way to the disk */
+	int64_t boot_ms; /* of the machine, to be told to the disk; 0: nothing to tell */
 	struct idset gone; /* rows to delete */
 	int64_t gone_since_us;
 	bool opened, busy, failing, saved;
@@ -101,6 +102,7 @@ static void give_write(struct spool *spool, int64_t since_us, size_t most)
 	job->write.gone_count = gone;
 	job->write.max_bytes = spool->conf->max_mb * UINT64_C(1000000);
 	job->write.oldest_ms = oldest_ms(spool);
+	job->write.boot_ms = spool->boot_ms;
 	spool->busy = true;
 	writer_give(spool->writer, job);
 }
@@ -125,6 +127,9 @@ static int64_t wanted_us(const struct spool *spool)
 		return spool->free_us;
 	if (spool->gone.count && spool->gone_since_us + gone_wait_us(spool) < due_us)
 		due_us = spool->gone_since_us + gone_wait_us(spool);
+	/* What is on the disk may have waited for it. */
+	if (spool->totals.rows && spool->boot_ms)
+		return spool->free_us;
 	if (spool->totals.rows && spool->conf->max_age_s && spool->aged_us < due_us)
 		due_us = spool->aged_us;
 	return due_us;
@@ -273,6 +278,8 @@ static void end_write(struct spool *spool, struct job *job)
 		idset_drop(&spool->gone, job->write.gone_count);
 		spool->written += job->write.count;
 		spool->deleted += job->write.gone_count;
+		if (spool->boot_ms == job->write.boot_ms)
+			spool->boot_ms = 0;
 		note_success(spool);
 		mark_stored(spool, slots, job->write.count);
 	}
@@ -327,7 +334,14 @@ static void end_read(struct spool *spool, struct job *job)
 {
 	if (job->result < 0)
 		note_failure(spool, job);
+	uint64_t dropped = spool->feeder.dropped;
+	if (!spool->gone.count)
+		spool->gone_since_us = loop_now(spool->loop);
 	feeder_take(&spool->feeder, job, &spool->gone);
+	if (!dropped && spool->feeder.dropped)
+		log_warning(
+			"spool: reports of an earlier start of the machine, whose clock was never "
+			"set, are dropped: see spool.unset_clock");
 	for (uint32_t i = 0; i < spool->count; i++) {
 		if (job->read.wanted[i])
 			tell_ready(spool, i);
@@ -356,39 +370,13 @@ static void on_done(void *context, struct job *job)
 
 /* ---- what queues tell ----------------------------------------------------------------------- */
 
-/*
- * Where newer ones keep coming, the disk gets one of them in the time of the first; and what is on the
- * disk already stays there until the newer one is.
- */
-static void supersede(struct waiting *waiting, struct waiting *outdated)
-{
-	switch (outdated->place) {
-	case WAITING_FRESH:
-		waiting->since_us = outdated->since_us;
-		list_remove(&waiting->fresh);
-		list_insert(&outdated->fresh, &waiting->fresh);
-		waiting->supersedes = outdated->supersedes;
-		outdated->supersedes = 0;
-		break;
-	case WAITING_STORED:
-		waiting->supersedes = outdated->id;
-		outdated->place = WAITING_SUPERSEDED;
-		break;
-	case WAITING_WRITTEN:
-	case WAITING_SUPERSEDED:
-		break;
-	}
-}
-
-void spool_came(struct spool *spool, struct waiting *waiting, struct waiting *outdated)
+void spool_came(struct spool *spool, struct waiting *waiting)
 {
 	waiting->id = ++spool->last_id;
 	waiting->since_us = loop_now(spool->loop);
 	waiting->place = WAITING_FRESH;
 	list_append(&spool->fresh, &waiting->fresh);
 	spool->unsaved++;
-	if (outdated)
-		supersede(waiting, outdated);
 	plan(spool);
 }
 
@@ -443,6 +431,13 @@ bool spool_may_send(const struct spool *spool, const struct waiting *waiting)
 	return spool->conf->commit_interval_ms && !would_be_undone(spool, waiting);
 }
 
+void spool_clock_set(struct spool *spool, int64_t boot_ms)
+{
+	spool->boot_ms = boot_ms;
+	plan(spool);
+	spool_hungry(spool);
+}
+
 bool spool_works(const struct spool *spool)
 {
 	return !spool->failing && !spool->saved;
@@ -468,6 +463,7 @@ int spool_create(struct spool **result, const struct spool_setup *setup)
 	const struct writer_setup writer = { .directory = conf->gateway.state_dir,
 		.devices = conf->devices,
 		.count = conf->device_count,
+		.boot = clock_boot_id(loop_clock(setup->loop)),
 		.loop = setup->loop,
 		.context = spool,
 		.done = on_done };
@@ -478,6 +474,7 @@ int spool_create(struct spool **result, const struct spool_setup *setup)
 	}
 	feeder_init(&spool->feeder, setup->loop, spool->writer, spool->queues, spool->count,
 		spool->conf->backfill_rate);
+	spool->feeder.send_unset = spool->conf->unset_clock == UNSET_CLOCK_SEND;
 	plan(spool);
 	*result = spool;
 	return 0;
@@ -524,7 +521,8 @@ size_t spool_save(struct spool *spool)
 		return 0;
 	spool_settle(spool);
 	loop_disarm(spool->loop, &spool->timer);
-	if (spool->opened && (spool->unsaved || spool->gone.count)) {
+	if (spool->opened &&
+		(spool->unsaved || spool->gone.count || (spool->totals.rows && spool->boot_ms))) {
 		give_write(spool, INT64_MAX, spool->unsaved);
 		spool_settle(spool);
 	}
@@ -563,6 +561,7 @@ void spool_status(const struct spool *spool, struct buffer *json)
 		{ "read", spool->feeder.read },
 		{ "deleted", spool->deleted },
 		{ "evicted", totals->evicted },
+		{ "dropped_unset", spool->feeder.dropped },
 		{ "damaged_files", totals->damaged },
 		{ "failures", spool->failures },
 	};

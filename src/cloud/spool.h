@@ -32,9 +32,11 @@ void spool_destroy(struct spool *spool);
 void spool_attach(struct spool *spool, uint32_t device, struct queue *queue);
 void spool_detach(struct spool *spool, struct queue *queue);
 
-/* What the queue tells: a report came, in the place of an older one or of none; one is done with. */
-void spool_came(struct spool *spool, struct waiting *waiting, struct waiting *outdated);
+/* What the queue tells: a report came, is done with. */
+void spool_came(struct spool *spool, struct waiting *waiting);
 void spool_gone(struct spool *spool, struct waiting *waiting);
+/* The clock was set: the machine began then, by it. */
+void spool_clock_set(struct spool *spool, int64_t boot_ms);
 /* There is room for what is on the disk. */
 void spool_hungry(struct spool *spool);
 /* Whether a report may go to the cloud before it is on the disk. */

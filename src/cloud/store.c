@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cloud/boots.h"
 #include "cloud/census.h"
 #include "cloud/rescue.h"
 #include "cloud/row.h"
@@ -50,6 +51,7 @@ static const char *const upgrades[] = {
 	"CREATE INDEX attributes ON reports(id) WHERE kind=2;"
 	"CREATE TABLE counts(device INTEGER PRIMARY KEY, first INTEGER NOT NULL,"
 	" points INTEGER NOT NULL, strict INTEGER NOT NULL, bytes INTEGER NOT NULL)",
+	"ALTER TABLE reports ADD COLUMN boot INTEGER NOT NULL DEFAULT 0;" BOOTS_TABLE,
 };
 #define VERSION ((int)(sizeof(upgrades) / sizeof(*upgrades)))
 
@@ -58,6 +60,7 @@ struct store {
 	struct database database;
 	struct statement statements[STATEMENTS];
 	struct census census;
+	struct boots boots;
 	uint64_t next_id, counted_to, evict_from;
 	uint64_t evicted, damaged;
 	unsigned unsaved; /* writes since the census was saved */
@@ -75,7 +78,7 @@ static void close_file(struct store *store)
 
 static int insert(struct store *store, uint64_t id, uint64_t device, const struct report *report)
 {
-	row_bind(&store->statements[SQL_INSERT], id, device, report);
+	row_bind(&store->statements[SQL_INSERT], id, device, store->boots.present, report);
 	int result = statement_run(&store->statements[SQL_INSERT]);
 	if (result == 0)
 		census_add(&store->census, device, id, report->kind,
@@ -169,7 +172,9 @@ static int take_stock(struct store *store)
 		return database_blame(&store->database, "a report has an absurd id");
 	census_clear(&store->census);
 	store->counted_to = 0;
-	int result = read_counts(store);
+	int result = boots_load(&store->boots, &store->database);
+	if (result == 0)
+		result = read_counts(store);
 	if (result == 0 && store->counted_to > ROW_ID_MAX)
 		return database_blame(&store->database, "the count has an absurd id");
 	/* Of an empty table the old counts say nothing, but no id may ever be below those counted. */
@@ -216,6 +221,9 @@ static int copy_rest(struct store *store, const char *aside)
 	int result = open_file(store);
 	if (result == 0)
 		result = begin(store);
+	/* What is known of boots, from before the damage. */
+	if (result == 0)
+		result = boots_keep_all(&store->boots, &store->database);
 	if (result == 0)
 		result = rescue_rows(aside, keep_row, store);
 	return result == 0 ? commit(store) : result;
@@ -236,6 +244,7 @@ static int replace(struct store *store)
 			rescue_put_back(store->path, aside);
 		return -EIO;
 	}
+	rescue_prune(store->path);
 	store->damaged++;
 	log_error("spool: %s is damaged: %s: it is set aside as %s, %ju reports could be read from "
 		  "it and are kept; check the disk",
@@ -297,8 +306,10 @@ static int choose_victims(struct store *store, const struct store_write *write, 
 	statement_bind(row, 0, (int64_t)store->evict_from);
 	while ((result = statement_step(row)) > 0 && *count < EVICT_ROWS && looked++ < LOOK_MAX) {
 		uint64_t device = (uint64_t)statement_number(row, ROW_DEVICE);
-		bool old = statement_number(row, ROW_WALL) < write->oldest_ms;
-		if (!old && !full)
+		struct stamp stamp = row_stamp(row);
+		bool timed = boots_correct(&store->boots, &stamp);
+		bool old = timed && stamp.wall_ms < write->oldest_ms;
+		if (timed && !old && !full)
 			break;
 		if (old || census_find(&store->census, device)->bytes >= share)
 			victims[(*count)++] = (uint64_t)statement_number(row, ROW_ID);
@@ -359,6 +370,8 @@ static int write_all(struct store *store, const struct store_write *write)
 		result = delete_row(store, write->gone[i]);
 	if (result == 0)
 		result = evict(store, write);
+	if (result == 0 && write->boot_ms)
+		result = boots_keep(&store->boots, &store->database, write->boot_ms);
 	bool save = store->unsaved + 1 >= CENSUS_EVERY;
 	if (result == 0 && save)
 		result = keep_census(store);
@@ -425,6 +438,12 @@ static int take_row(struct store *store, const struct statement *row, struct sto
 	if (!report)
 		return bad_row(store, row);
 	report->device = (uint32_t)number;
+	bool timed = boots_correct(&store->boots, &report->stamp) || report->stamp.boot ||
+		report->kind == REPORT_RAW || report->kind == REPORT_ATTRIBUTES;
+	if (read->untimed && !timed) {
+		report_release(report);
+		return 0;
+	}
 	read->rows[read->count++] = (struct store_row){
 		.id = (uint64_t)statement_number(row, ROW_ID), .report = report
 	};
@@ -497,6 +516,7 @@ struct store *store_create(const char *directory, const struct conf_device *devi
 	struct store *store = must_alloc(sizeof(*store));
 	store->path = must_printf("%s/spool.db", directory);
 	store->next_id = 1;
+	store->boots.present = 1;
 	census_init(&store->census, devices, count);
 	return store;
 }
@@ -513,6 +533,11 @@ void store_destroy(struct store *store)
 	census_finish(&store->census);
 	free(store->path);
 	free(store);
+}
+
+void store_set_boot(struct store *store, uint64_t boot)
+{
+	store->boots.present = boot;
 }
 
 const char *store_reason(const struct store *store)

@@ -24,7 +24,11 @@ struct store_counts {
 
 struct store_row {
 	uint64_t id;
-	struct report *report; /* its device is a number of the configuration */
+	/*
+	 * Its device is a number of the configuration.  One of the present boot that was read has stamp.boot
+	 * 0, one of an earlier whose clock was never set has not; all others have the right time.
+	 */
+	struct report *report;
 };
 
 struct store_totals {
@@ -37,6 +41,7 @@ struct store_write {
 	size_t count;
 	const uint64_t *gone; /* ids to delete */
 	size_t gone_count;
+	int64_t boot_ms; /* the wall time of the present boot, to be kept; 0: not known */
 	uint64_t max_bytes; /* more than that is taken away, the oldest first */
 	int64_t oldest_ms; /* and what is from before that; 0: nothing */
 };
@@ -44,6 +49,7 @@ struct store_write {
 struct store_read {
 	uint64_t from; /* the first id */
 	const bool *wanted; /* one for each device of the configuration */
+	bool untimed; /* without what waits for the clock */
 	size_t room; /* of rows */
 	struct store_row *rows; /* owned by the caller, with a reference to each report */
 	size_t count;
@@ -55,6 +61,8 @@ struct store_read {
 struct store *store_create(
 	const char *directory, const struct conf_device *devices, uint32_t count);
 void store_destroy(struct store *store);
+/* The machine's present boot, by which rows are marked; to be set before the store is opened. */
+void store_set_boot(struct store *store, uint64_t boot);
 
 /*
  * Opens the database, or makes it.  0, or -EIO with the reason in store_reason().  All that follow open

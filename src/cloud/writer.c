@@ -188,6 +188,7 @@ int writer_create(struct writer **result, const struct writer_setup *setup)
 	struct writer *writer = must_alloc(sizeof(*writer));
 	writer->setup = *setup;
 	writer->store = store_create(setup->directory, setup->devices, setup->count);
+	store_set_boot(writer->store, setup->boot);
 	int error = mailbox_create(&writer->inbox, WRITER_JOBS + 1);
 	if (error == 0)
 		error = mailbox_create(&writer->outbox, WRITER_JOBS + 1);

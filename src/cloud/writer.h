@@ -30,6 +30,7 @@ struct writer_setup {
 	const char *directory;
 	const struct conf_device *devices;
 	uint32_t count;
+	uint64_t boot; /* the machine's present one */
 	struct loop *loop;
 	void *context;
 	void (*done)(void *context, struct job *job); /* owns the job from then on */

@@ -24,10 +24,13 @@ struct conf_gateway {
 	enum log_level log_level;
 };
 
+enum conf_fixtures { FIXTURES_REFUSE, FIXTURES_WARN, FIXTURES_SKIP };
+
 struct conf_scripts {
 	uint32_t instructions; /* budget of one call */
 	uint32_t memory_kb; /* cap of one state */
 	uint32_t wall_ms; /* limit of one call */
+	enum conf_fixtures fixtures; /* what becomes of a script whose fixtures fail */
 };
 
 enum conf_security { SECURITY_NONE, SECURITY_DTLS };
@@ -57,6 +60,9 @@ struct conf_enos {
 	uint32_t command_repeat_raw_s; /* the same for pass-through commands; 0 */
 };
 
+/* What becomes of reports of an earlier boot whose clock was never set. */
+enum conf_unset_clock { UNSET_CLOCK_DROP, UNSET_CLOCK_SEND };
+
 struct conf_spool {
 	bool enabled;
 	uint32_t commit_interval_ms; /* all that waits is on disk within it; 0: before it is sent */
@@ -64,6 +70,8 @@ struct conf_spool {
 	uint32_t max_age_s; /* 0: no limit */
 	uint32_t backfill_rate; /* reports read back a second, over all devices */
 	uint32_t late_after_s; /* age from which points are sent as late; 0: none are */
+	uint32_t clock_wait_s; /* time from the start for which the clock must be synchronised */
+	enum conf_unset_clock unset_clock;
 };
 
 struct conf_mqtt {

@@ -2,7 +2,7 @@
 #include "core/conf_schema.h"
 
 #include "core/conf.h"
-#include "core/conf_table.h"
+#include "core/conf_fields.h"
 
 static const struct field gateway_fields[] = {
 	{ .key = "name",
@@ -68,6 +68,12 @@ static const struct field scripts_fields[] = {
 		.unit = "ms",
 		.fallback = "250",
 		.help = "time that one call of a script may take" },
+	{ .key = "fixtures",
+		CHOICE(struct conf_scripts, fixtures),
+		.choices = "refuse|warn|skip",
+		.fallback = "refuse",
+		.help = "what becomes of a script whose fixtures, in NAME.test beside NAME.lua, fail: it is "
+			"refused, it is used with a warning, or they are not run" },
 	{ .key = NULL },
 };
 
@@ -243,8 +249,24 @@ static const struct field spool_fields[] = {
 		.max = 86400,
 		.unit = "s",
 		.fallback = "60",
-		.help = "points older than that are sent to thing/measurepoint/resume, so that they never "
-			"become the current value; 0: none are" },
+		.help = "points older than that, or than those that the cloud has, are sent to "
+			"thing/measurepoint/resume, so that they never become the current value; 0: none "
+			"are" },
+	{ .key = "clock_wait",
+		NUMBER(struct conf_spool, clock_wait_s),
+		.min = 0,
+		.max = 86400,
+		.unit = "s",
+		.fallback = "0",
+		.help = "time from the start for which points and events wait until the machine's clock is "
+			"synchronised; 0: a clock that is not before the program's build will do" },
+	{ .key = "unset_clock",
+		CHOICE(struct conf_spool, unset_clock),
+		.choices = "drop|send",
+		.fallback = "drop",
+		.help = "points and events that were stored before the machine was started anew, and "
+			"whose clock was never set: \"drop\" them, or \"send\" them with the time that "
+			"they have" },
 	{ .key = NULL },
 };
 
@@ -299,140 +321,6 @@ static const struct field mqtt_fields[] = {
 		.max = 1000000,
 		.fallback = "10000",
 		.help = "messages that may wait; beyond it the oldest telemetry is dropped" },
-	{ .key = NULL },
-};
-
-#define SERIAL (1u << CONF_LINK_SERIAL)
-#define TCP (1u << CONF_LINK_TCP)
-
-static const struct field link_fields[] = {
-	{ .key = "type",
-		CHOICE(struct conf_link, type),
-		.flags = FIELD_REQUIRED,
-		.choices = "serial|tcp",
-		.help = "what the bus runs on" },
-	{ .key = "path",
-		TEXT(struct conf_link, path),
-		PATH_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.variants = SERIAL,
-		.help = "the port; a name in /dev/serial/by-id or by-path survives replugging" },
-	{ .key = "baud",
-		NUMBER(struct conf_link, baud),
-		.variants = SERIAL,
-		.min = 50,
-		.max = 4000000,
-		.unit = "bits per second",
-		.fallback = "9600",
-		.help = "any rate that the port can do" },
-	{ .key = "parity",
-		CHOICE(struct conf_link, parity),
-		.variants = SERIAL,
-		.choices = "none|even|odd",
-		.fallback = "none",
-		.help = "the parity bit" },
-	{ .key = "data_bits",
-		NUMBER(struct conf_link, data_bits),
-		.variants = SERIAL,
-		.min = 7,
-		.max = 8,
-		.fallback = "8",
-		.help = "data bits of a character" },
-	{ .key = "stop_bits",
-		NUMBER(struct conf_link, stop_bits),
-		.variants = SERIAL,
-		.min = 1,
-		.max = 2,
-		.fallback = "1",
-		.help = "stop bits of a character, with and without parity" },
-	{ .key = "rs485",
-		SWITCH(struct conf_link, rs485),
-		.variants = SERIAL,
-		.fallback = "false",
-		.help = "the kernel's driver switches the transmitter (TIOCSRS485)" },
-	{ .key = "rs485_rts",
-		CHOICE(struct conf_link, rs485_rts),
-		.variants = SERIAL,
-		.choices = "high|low",
-		.fallback = "high",
-		.help = "the level of RTS that switches the transmitter on, with rs485 = true" },
-	{ .key = "rs485_before_ms",
-		NUMBER(struct conf_link, rs485_before_ms),
-		.variants = SERIAL,
-		.min = 0,
-		.max = 100,
-		.unit = "ms",
-		.fallback = "0",
-		.help = "from switching it on to the first bit, with rs485 = true; 0: as the driver is set" },
-	{ .key = "rs485_after_ms",
-		NUMBER(struct conf_link, rs485_after_ms),
-		.variants = SERIAL,
-		.min = 0,
-		.max = 100,
-		.unit = "ms",
-		.fallback = "0",
-		.help = "from the last bit to switching it off, with rs485 = true; 0: as the driver is set" },
-	{ .key = "paced",
-		.kind = FIELD_ANSWER,
-		AT(struct conf_link, paced),
-		.variants = SERIAL,
-		.fallback = "auto",
-		.help = "a real UART: an answer sooner than the wire can carry it is refused; "
-			"auto: not for ttyACM and pseudo-terminals" },
-	{ .key = "echo",
-		.kind = FIELD_ANSWER,
-		AT(struct conf_link, echo),
-		.variants = SERIAL,
-		.fallback = "auto",
-		.help = "the adapter sends our own bytes back: true takes them away, false expects none, "
-			"auto finds out" },
-	{ .key = "host",
-		TEXT(struct conf_link, host),
-		HOST_LENGTH,
-		.flags = FIELD_REQUIRED,
-		.variants = TCP,
-		.help = "the device or the gateway to it: a name or an address" },
-	{ .key = "port",
-		NUMBER(struct conf_link, port),
-		PORT_RANGE,
-		.flags = FIELD_REQUIRED,
-		.variants = TCP,
-		.help = "its TCP port; Modbus uses 502" },
-	{ .key = "connect_timeout_ms",
-		NUMBER(struct conf_link, connect_timeout_ms),
-		.variants = TCP,
-		.min = 10,
-		.max = 600000,
-		.unit = "ms",
-		.fallback = "5000",
-		.help = "wait for the connection" },
-	{ .key = "connect_pause_ms",
-		NUMBER(struct conf_link, connect_pause_ms),
-		.variants = TCP,
-		.min = 0,
-		.max = 60000,
-		.unit = "ms",
-		.fallback = "0",
-		.help = "wait between connecting and the first request" },
-	{ .key = "close_after_poll",
-		SWITCH(struct conf_link, close_after_poll),
-		.variants = TCP,
-		.fallback = "false",
-		.help = "for devices that serve one connection at a time: close it when nothing is due" },
-	{ .key = "reopen_min_ms",
-		NUMBER(struct conf_link, reopen_min_ms),
-		.min = 10,
-		.max = 3600000,
-		.unit = "ms",
-		.fallback = "1000",
-		.help = "first wait before a lost port or connection is opened again; doubles from then on" },
-	{ .key = "reopen_max_ms",
-		NUMBER(struct conf_link, reopen_max_ms),
-		.min = 10,
-		.max = 3600000,
-		.unit = "ms",
-		.fallback = "30000",
-		.help = "the longest such wait" },
 	{ .key = NULL },
 };
 
@@ -533,7 +421,6 @@ const struct section scripts_section = { "scripts", scripts_fields, NULL, NULL }
 const struct section enos_section = { "enos", enos_fields, "dialect", NULL };
 const struct section spool_section = { "spool", spool_fields, NULL, NULL };
 const struct section mqtt_section = { "mqtt", mqtt_fields, NULL, NULL };
-const struct section link_section = { "link", link_fields, "type", NULL };
 const struct section bus_section = { "bus", bus_fields, NULL, &link_section };
 const struct section file_section = { "file", file_fields, NULL, NULL };
 

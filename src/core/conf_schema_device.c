@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The keys of a device, and those of enos that it may have again, for itself. */
 #include "core/conf.h"
-#include "core/conf_schema.h"
-#include "core/conf_table.h"
+#include "core/conf_fields.h"
 
 static const struct field device_fields[] = {
 	{ .key = "name",
@@ -95,63 +93,4 @@ static const struct field device_fields[] = {
 	{ .key = NULL },
 };
 
-#define AS_IN_ENOS .otherwise = "as in enos"
-
-static const struct field enos_fields[] = {
-	{ .key = "host",
-		TEXT(struct conf_enos, host),
-		HOST_LENGTH,
-		AS_IN_ENOS,
-		.help = "the CoAP endpoint of EnOS for this device" },
-	{ .key = "port",
-		NUMBER(struct conf_enos, port),
-		PORT_RANGE,
-		.otherwise = "as in enos; beside host or security 5683, with DTLS 5684",
-		.help = "its UDP port" },
-	{ .key = "security",
-		CHOICE(struct conf_enos, security),
-		.choices = "none|dtls",
-		AS_IN_ENOS,
-		.help = "\"none\" is plain CoAP, \"dtls\" is DTLS 1.2 with the secret as its key" },
-	{ .key = "dialect",
-		CHOICE(struct conf_enos, dialect),
-		.choices = "signed|piggyback",
-		AS_IN_ENOS,
-		.help = "as in enos" },
-	{ .key = "lifetime",
-		NUMBER(struct conf_enos, lifetime_s),
-		.min = 30,
-		.max = 86400,
-		.unit = "s",
-		AS_IN_ENOS,
-		.help = "silence after which EnOS holds the device for offline" },
-	{ .key = "command_poll",
-		NUMBER(struct conf_enos, command_poll_s),
-		.min = 1,
-		.max = 86400,
-		.unit = "s",
-		AS_IN_ENOS,
-		.help = "silence after which the device asks for commands" },
-	{ .key = "keepalive_topic",
-		TEXT(struct conf_enos, keepalive_topic),
-		.form = FORM_TOPIC,
-		.min = 1,
-		.max = 200,
-		AS_IN_ENOS,
-		.help = "what the device queries when it is silent, in the piggyback dialect" },
-	{ .key = "max_payload",
-		NUMBER(struct conf_enos, max_payload),
-		.min = 128,
-		.max = 16384,
-		.unit = "bytes",
-		AS_IN_ENOS,
-		.help = "the longest payload of one message" },
-	{ .key = "block_wise",
-		SWITCH(struct conf_enos, block_wise),
-		AS_IN_ENOS,
-		.help = "longer payloads that cannot be split go in blocks" },
-	{ .key = NULL },
-};
-
-const struct section device_enos_section = { "device.enos", enos_fields, NULL, NULL };
 const struct section device_section = { "device", device_fields, NULL, &device_enos_section };

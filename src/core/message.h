@@ -37,8 +37,10 @@ static inline void message_destroy(struct mail *mail)
 /* When something was read. */
 struct stamp {
 	int64_t wall_ms; /* since 1970-01-01 UTC */
-	int64_t mono_us; /* of the machine, since some point */
+	int64_t mono_us; /* since the machine's boot (CLOCK_BOOTTIME) */
 	bool synced; /* the kernel held the wall clock for synchronised */
+	bool unset; /* the wall clock was not set: wall_ms is not the time (cloud/calendar.h) */
+	uint64_t boot; /* 0: the present one; else clock_boot_id() of an earlier one */
 };
 
 /* ---- field to main -------------------------------------------------------------------------- */

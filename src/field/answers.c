@@ -5,6 +5,7 @@
 
 #include "core/plugin.h"
 #include "core/recording.h"
+#include "field/health.h"
 #include "util/json.h"
 
 static const char *link_state(const struct bus *bus)
@@ -83,8 +84,9 @@ static void print_head(const struct bus *bus, struct buffer *text)
 	buffer_put_byte(text, ',');
 	print_link(bus, text);
 	buffer_printf(text,
-		",\"devices\":%" PRIu32 ",\"down\":%" PRIu32 ",\"utilisation\":", bus->device_count,
-		bus->down_count);
+		",\"devices\":%" PRIu32 ",\"down\":%" PRIu32 ",\"missed\":%" PRIu32
+		",\"utilisation\":",
+		bus->device_count, bus->down_count + bus->unlinked_count, bus->missed);
 	json_put_real(text, utilisation(bus));
 }
 
@@ -93,8 +95,8 @@ static void print_state(const struct device *device, struct buffer *text)
 	const struct condition *condition = &device->condition;
 	buffer_put_text(text, "{\"name\":");
 	json_put_text(text, device_name(device));
-	buffer_printf(text, ",\"state\":\"%s\",\"changed\":%" PRId64, health_name(condition->state),
-		condition->changed_ms);
+	buffer_printf(text, ",\"state\":\"%s\",\"changed\":%" PRId64,
+		health_name(health_shown(device)), condition->changed_ms);
 	if (condition->error)
 		buffer_printf(text, ",\"error\":\"%s\"", error_class_name(condition->error));
 	if (condition->state == HEALTH_DOWN)
@@ -145,13 +147,36 @@ static void print_poll(const struct poll *poll, const struct task *task, struct 
 	json_put_real(text, (double)poll->period_us / USEC_PER_SEC);
 	buffer_printf(text,
 		",\"requests\":%" PRIu32 ",\"answers\":%" PRIu32 ",\"failures\":%" PRIu32
-		",\"failing\":%s,\"missed\":%" PRIu32 ",\"late_max_us\":%" PRIu32 ",\"last_good\":",
+		",\"failing\":%s,\"missed\":%" PRIu32 ",\"late_p95_us\":%" PRIu32
+		",\"late_max_us\":%" PRIu32 ",",
 		task->requests, task->answers, task->failures, task->failed ? "true" : "false",
-		task->missed, task->late_max_us);
+		task->missed, task->late_p95_us, task->late_max_us);
+	errors_print(task->errors, text);
+	buffer_put_byte(text, ',');
+	round_print(&task->round, task->answers, text);
+	buffer_put_text(text, ",\"last_good\":");
 	if (task->good_ms)
 		buffer_printf(text, "%" PRId64 "}", task->good_ms);
 	else
 		buffer_put_text(text, "null}");
+}
+
+static void print_setup(const struct device *device, struct buffer *text)
+{
+	const struct setup *setup = &device->setup;
+	buffer_put_text(text, ",\"setup\":[");
+	for (uint32_t i = 0; i < setup->count; i++) {
+		const struct setup_step *step = &setup->steps[i];
+		const char *request = device->plan->setup[i]->text;
+		buffer_put_text(text, i ? ",{\"request\":" : "{\"request\":");
+		json_put_text(text, request ? request : "");
+		buffer_printf(text, ",\"state\":\"%s\",\"failures\":%" PRIu32 "}",
+			i >= setup->next         ? "waits"
+				: step->again_us ? "failing"
+						 : "done",
+			step->failures);
+	}
+	buffer_put_byte(text, ']');
 }
 
 void answer_device(const struct device *device, struct buffer *text)
@@ -162,7 +187,10 @@ void answer_device(const struct device *device, struct buffer *text)
 		buffer_put_text(text, i ? "," : "");
 		print_poll(&device->plan->polls[i], &device->tasks[i], text);
 	}
-	buffer_put_text(text, "]}");
+	buffer_put_byte(text, ']');
+	if (device->setup.count)
+		print_setup(device, text);
+	buffer_put_byte(text, '}');
 }
 
 void answer_status(struct bus *const *buses, uint32_t count, struct buffer *text)
@@ -172,7 +200,7 @@ void answer_status(struct bus *const *buses, uint32_t count, struct buffer *text
 		requests += buses[i]->stats.requests;
 		answers += buses[i]->stats.answers;
 		devices += buses[i]->device_count;
-		down += buses[i]->down_count;
+		down += buses[i]->down_count + buses[i]->unlinked_count;
 		links_down += buses[i]->why != NULL;
 	}
 	buffer_printf(text,

@@ -17,6 +17,9 @@
 /* Silence that ends draining, on top of the gap: an adapter's buffer may hold bytes back for 16 ms. */
 #define DRAIN_US 20000
 #define DRAIN_TCP_US 50000
+/* Of a fast line, with characters of at most so many ns; how long a silence is waited for awake. */
+#define FAST_CHAR_NS 200000
+#define AWAKE_US 60
 /* Up for so long without an answer, the link's back-off begins anew as well. */
 #define STEADY_US (10 * USEC_PER_SEC)
 
@@ -85,9 +88,10 @@ static void link_opened(void *owner)
 {
 	struct bus *bus = owner;
 	int64_t now = bus_now(bus);
-	if (bus->why)
+	bool said = (bus->why || bus->told != TOLD_UP) && plane_may_log(bus->plane);
+	if (said && bus->why)
 		log_info("%s: link is up again, after %u attempts", bus_name(bus), bus->attempts);
-	else if (bus->told != TOLD_UP)
+	else if (said)
 		log_info("%s: link is up", bus_name(bus));
 	free(TAKE(bus->why));
 	bus->attempts = 0;
@@ -176,10 +180,11 @@ void bus_link_lost(struct bus *bus, const char *why)
 	}
 	bus->machine = BUS_DOWN;
 	bus->attempts++;
+	bus->lost_us = bus->lost_us ? bus->lost_us : now;
 	bus->wake_us = now + reopen_delay_us(bus);
 	free(bus->why);
 	bus->why = text;
-	if (changed)
+	if (changed && plane_may_log(bus->plane))
 		log_warning("%s: link is down: %s; it is opened again every %u to %u ms",
 			bus_name(bus), text, bus->conf->link.reopen_min_ms,
 			bus->conf->link.reopen_max_ms);
@@ -314,7 +319,10 @@ static bool begin_next(struct bus *bus, int64_t *next_us)
 		maybe_rest(bus);
 		return false;
 	}
-	task_begun(bus, &choice);
+	if (choice.setup)
+		setup_begun(bus, &choice);
+	else
+		task_begun(bus, &choice);
 	transaction_begin_poll(bus, &choice);
 	return true;
 }
@@ -324,6 +332,24 @@ static int64_t unit_gap_us(const struct bus *bus, const struct transaction *queu
 {
 	bool another = queued && bus->spoke_to && bus->spoke_to != queued->device;
 	return another ? bus->conf->unit_gap_us : 0;
+}
+
+/*
+ * A timer comes tens of µs late, which at 115200 baud is a percent of what the line carries: there the
+ * last of a silence is waited for awake.  Returns 0 when it is over, else when to look again.
+ */
+static int64_t wait_for_silence(struct bus *bus, int64_t free_us)
+{
+	struct loop *loop = bus->plane->loop;
+	int64_t left_us = free_us - bus_now(bus);
+	bool fast = bus->char_ns && bus->char_ns <= FAST_CHAR_NS && !loop_clock(loop)->manual;
+	if (left_us <= 0)
+		return 0;
+	if (!fast || left_us > 2 * AWAKE_US)
+		return fast ? free_us - AWAKE_US : free_us;
+	while (loop_now_exact(loop) < free_us)
+		continue;
+	return 0;
 }
 
 /* Sends what may be sent now. */
@@ -337,7 +363,8 @@ static int64_t speak(struct bus *bus)
 		if (!queued && bus->stopping)
 			return INT64_MAX;
 		int64_t free_us = bus_free_us(bus) + unit_gap_us(bus, queued);
-		if (bus_now(bus) < free_us)
+		free_us = wait_for_silence(bus, free_us);
+		if (free_us)
 			return free_us;
 		/* What came meanwhile is no answer to what is sent now, and breaks the silence. */
 		if (!bus->in_flight && !bus_matches_tags(bus) && receive_read(bus) > 0)
@@ -392,6 +419,10 @@ void bus_turn(struct bus *bus)
 	} while (bus->machine != before);
 	tell_link(bus);
 	bus->in_turn = false;
+	if (bus->machine == BUS_DOWN || bus->machine == BUS_OPENING) {
+		int64_t unlink_us = health_link_down(bus);
+		next_us = unlink_us < next_us ? unlink_us : next_us;
+	}
 	if (order_us < next_us && bus->order_count)
 		next_us = order_us;
 	if (next_us == INT64_MAX)

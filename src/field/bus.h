@@ -53,12 +53,13 @@ struct bus {
 	uint8_t told; /* enum bus_told: what the main plane knows of the link */
 	bool tagged; /* answers carry what request they belong to */
 	bool stopping, in_turn;
+	uint8_t lately; /* periods missed, up to those that are said */
 	bool blamed; /* the log was told of a fault of the plugin */
 	uint32_t gap_us; /* silence before a request, all in all */
 	uint32_t char_ns; /* time of a character on the wire; 0 unknown */
 	uint32_t tag;
-	struct list devices; /* struct device, turn */
 	uint32_t device_count;
+	struct list devices; /* struct device, turn */
 
 	/* the line */
 	int64_t wake_us; /* opening, pause, down: until when; drain: at the latest until */
@@ -66,14 +67,16 @@ struct bus {
 	int64_t sent_us; /* the last bit of ours left, or will have */
 	int64_t noisy_us; /* since when it has not been silent though nobody was asked; 0 */
 	int64_t late_until_us; /* what timed out may be answered until then */
-	const struct device *spoke_to; /* last; NULL: nobody yet */
-	uint32_t silence_us; /* that the plugin wants to hear of; 0 none */
 	struct buffer pending; /* received and not yet consumed */
+	const struct device *spoke_to; /* last; NULL: nobody yet */
+	int64_t flood_since_us; /* the second that flood_bytes are of */
+	uint32_t flood_bytes; /* of noise */
+	uint32_t silence_us; /* that the plugin wants to hear of; 0 none */
 
 	/* what is under way */
-	struct list outstanding; /* struct transaction, oldest first */
-	struct list orders; /* struct order, mail.link */
 	uint32_t order_count;
+	struct list orders; /* struct order, mail.link */
+	struct list outstanding; /* struct transaction, oldest first */
 	struct running_order running;
 
 	/* reopening */
@@ -81,12 +84,17 @@ struct bus {
 	uint32_t attempts; /* failed ones since it was up */
 	uint32_t mute; /* time-outs in a row without one byte received */
 	int64_t up_us; /* since when the link is up */
+	int64_t lost_us; /* since when it is down, or was without an answer after it; 0: it is not */
 	char *why; /* it is down; NULL: it is not, or was never tried */
 
 	/* probing */
 	int64_t probe_us; /* the line's budget for down devices is used up until then */
-	uint32_t down_count;
+	uint32_t down_count, unlinked_count;
 	uint32_t eager; /* down devices still to be probed since one of them came back */
+
+	/* more to do than the line has time for */
+	uint32_t missed; /* periods of polls whose device and link were well */
+	int64_t lately_us; /* since when lately counts; to come: it was said, and is not again before */
 
 	/* evidence */
 	struct trace trace;

@@ -26,6 +26,7 @@ void device_destroy(struct device *device)
 	plan_release(device->plan);
 	plan_release(device->next_plan);
 	merge_finish(&device->merge);
+	setup_finish(&device->setup);
 	free(device->tasks);
 	free(device);
 }
@@ -106,6 +107,7 @@ static void run_plan(struct device *device, struct plan *plan)
 	bool *known = must_array(plan->count, sizeof(*known));
 	for (size_t i = 0; i < plan->count; i++)
 		known[i] = take_over(device, &plan->polls[i], &tasks[i]);
+	setup_change(device, device->plan, plan);
 	free(device->tasks);
 	merge_finish(&device->merge);
 	plan_release(device->plan);

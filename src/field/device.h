@@ -9,6 +9,7 @@
 #include "core/message.h"
 #include "field/merge.h"
 #include "field/owed.h"
+#include "field/setup.h"
 #include "field/stats.h"
 #include "util/list.h"
 
@@ -22,7 +23,9 @@ struct task {
 	int64_t failing_us; /* since when it has had no good answer though it was asked; 0 */
 	uint32_t requests, answers, failures;
 	uint32_t missed; /* periods that passed without it */
-	uint32_t late_max_us; /* longest that it began after it was due */
+	uint32_t begun, late_max_us, late_p95_us; /* how long it began after it was due */
+	uint32_t errors[EB_ERROR_CLASSES];
+	struct round round;
 	uint8_t tries; /* failed ones of the one that is being tried again */
 	uint8_t failed; /* in a row, tries counted as one, exceptions too */
 	bool running;
@@ -33,6 +36,9 @@ struct task {
 /* Kept per (bus, device): a dead unit says nothing of its namesake on another bus. */
 struct condition {
 	uint8_t state, told; /* enum health_state: as it is, as the main plane knows it */
+	uint8_t told_error; /* the class that it knows */
+	/* The link has been down for long: down to all who ask, until the device answers again. */
+	bool unlinked;
 	uint8_t error, probes; /* class that brought it there; probes since it is down */
 	uint16_t failures; /* in a row */
 	uint32_t code;
@@ -51,8 +57,10 @@ struct device {
 	struct plan *plan, *next_plan; /* referenced; next_plan waits for the transaction's end */
 	struct task *tasks; /* of plan->polls */
 	struct merge merge; /* of plan->polls: which are asked for together */
+	struct setup setup; /* of plan->setup */
 	int64_t due_us; /* when the earliest of tasks may begin, INT64_MAX none */
 	int64_t quiet_us; /* nothing is asked of it before */
+	int64_t ready_us; /* since when it is polled: it came back, or was set up */
 	int64_t good_us; /* it gave a good answer last; 0: never */
 	struct owed owed; /* what it may yet answer */
 	struct condition condition;

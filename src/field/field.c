@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/message.h"
+#include "field/alias.h"
 #include "field/answers.h"
 #include "field/bus.h"
 #include "util/alloc.h"
@@ -218,14 +219,26 @@ static int watch_mail(struct field *field)
 	return result < 0 ? result : loop_add(field->loop, &field->stop);
 }
 
+static void advise(const struct conf_bus *bus)
+{
+	char text[400];
+	if (bus->link.type != CONF_LINK_SERIAL)
+		return;
+	alias_advise(ALIAS_FOLDER, bus->link.path, text, sizeof(text));
+	if (text[0])
+		log_warning("%s: %s", bus->name, text);
+}
+
 /* Many connections are not begun in the same instant. */
 static void start_buses(struct field *field)
 {
 	int64_t now = loop_now(field->loop);
 	int64_t step_us = field->bus_count ? OPEN_SPREAD_US / field->bus_count : 0;
-	for (uint32_t i = 0; i < field->bus_count; i++)
+	for (uint32_t i = 0; i < field->bus_count; i++) {
+		advise(&field->setup.conf->buses[i]);
 		bus_start(field->buses[i],
 			now + i * (step_us < OPEN_STEP_US ? step_us : OPEN_STEP_US));
+	}
 }
 
 int field_create(struct field **result, const struct field_setup *setup)

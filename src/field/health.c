@@ -11,20 +11,42 @@
 #define PATIENT_PROBE 8
 #define WAIT_FLOOR_US 20000
 #define WAIT_UNKNOWN_US 100000
+/* A link that is down is mostly back within that: then its devices' states do not change. */
+#define UNLINK_US (5 * USEC_PER_SEC)
+
+enum health_state health_shown(const struct device *device)
+{
+	return device->condition.unlinked ? HEALTH_DOWN : device->condition.state;
+}
+
+static void relink(struct device *device)
+{
+	if (!device->condition.unlinked)
+		return;
+	device->bus->unlinked_count--;
+	device->ready_us = bus_now(device->bus);
+	device->condition.unlinked = false;
+}
 
 /* Tells the main plane of the state, again later where its mailbox has no room. */
 static void tell(struct device *device)
 {
 	struct condition *condition = &device->condition;
 	struct plane *plane = device->bus->plane;
-	if (condition->told == condition->state)
+	enum health_state state = health_shown(device);
+	/* That it does not answer though its link is up again is news. */
+	bool other = state == HEALTH_DOWN && condition->told_error == EB_LINK &&
+		condition->error != EB_LINK;
+	if (condition->told == state && !other)
 		return;
-	struct health *health = health_create(device->number, condition->state);
+	struct health *health = health_create(device->number, state);
 	health->error = condition->error;
 	health->code = condition->code;
 	health->stamp = plane_stamp(plane, bus_now(device->bus));
-	if (mailbox_put(plane->outbox, &health->mail))
-		condition->told = condition->state;
+	if (mailbox_put(plane->outbox, &health->mail)) {
+		condition->told = (uint8_t)state;
+		condition->told_error = condition->error;
+	}
 }
 
 static void change(struct device *device, enum health_state state)
@@ -52,8 +74,10 @@ static void come_back(struct device *device)
 {
 	struct bus *bus = device->bus;
 	int64_t now = bus_now(bus);
-	log_info("%s: device %s answers again after %.1f s", bus_name(bus), device_name(device),
-		(double)(now - device->condition.since_us) / USEC_PER_SEC);
+	if (plane_may_log(bus->plane))
+		log_info("%s: device %s answers again after %.1f s", bus_name(bus),
+			device_name(device),
+			(double)(now - device->condition.since_us) / USEC_PER_SEC);
 	bus->down_count--;
 	bus->eager = bus->down_count;
 	bus->probe_us = now;
@@ -63,6 +87,8 @@ static void come_back(struct device *device)
 			other->condition.probe_us = now;
 	}
 	forgive_tasks(device, now);
+	setup_restart(device);
+	device->ready_us = now;
 }
 
 void health_good(struct device *device, uint32_t took_us)
@@ -75,13 +101,15 @@ void health_good(struct device *device, uint32_t took_us)
 	}
 	enum health_state before = condition->state;
 	condition->failures = 0;
-	if (before != HEALTH_OK) {
+	if (before != HEALTH_OK || condition->unlinked) {
 		condition->error = EB_NONE;
 		condition->code = 0;
 		change(device, HEALTH_OK);
 	}
+	relink(device);
 	if (before == HEALTH_DOWN)
 		come_back(device);
+	setup_contacted(device);
 	tell(device);
 }
 
@@ -91,6 +119,7 @@ static void go_down(struct device *device)
 	struct bus *bus = device->bus;
 	int64_t now = bus_now(bus);
 	change(device, HEALTH_DOWN);
+	relink(device);
 	condition->since_us = now;
 	condition->delay_ms = DELAY_MIN_MS;
 	condition->probes = 0;
@@ -98,11 +127,13 @@ static void go_down(struct device *device)
 	bus->down_count++;
 	bool on_serial = bus->conf->link.type == CONF_LINK_SERIAL;
 	bool late = bus_now(bus) < bus->late_until_us && bus->stats.errors[EB_LATE];
-	log_warning("%s: device %s is down: %s; it is asked again with growing pauses: check %s",
-		bus_name(bus), device_name(device), error_class_name(condition->error),
-		late                ? "the bus's timeout, answers come late"
-			: on_serial ? "its power, address and wiring, and baud and parity"
-				    : "its power, address and wiring");
+	if (plane_may_log(bus->plane))
+		log_warning(
+			"%s: device %s is down: %s; it is asked again with growing pauses: check %s",
+			bus_name(bus), device_name(device), error_class_name(condition->error),
+			late                ? "the bus's timeout, answers come late"
+				: on_serial ? "its power, address and wiring, and baud and parity"
+					    : "its power, address and wiring");
 }
 
 void health_bad(struct device *device, const struct ending *ending)
@@ -114,7 +145,7 @@ void health_bad(struct device *device, const struct ending *ending)
 	condition->code = ending->code;
 	if (condition->state == HEALTH_DOWN)
 		return;
-	if (condition->failures >= FAILURES_DOWN)
+	if (condition->failures >= FAILURES_DOWN || condition->unlinked)
 		go_down(device);
 	else if (condition->state != HEALTH_SUSPECT)
 		change(device, HEALTH_SUSPECT);
@@ -184,6 +215,35 @@ uint32_t health_probe_wait_us(const struct device *device, uint32_t timeout_us)
 									: timeout_us;
 }
 
+static void unlink_device(struct device *device)
+{
+	struct condition *condition = &device->condition;
+	if (!device->plan || condition->state == HEALTH_DOWN)
+		return;
+	if (!condition->unlinked) {
+		condition->unlinked = true;
+		condition->error = EB_LINK;
+		condition->code = 0;
+		condition->changed_ms = plane_stamp(device->bus->plane, bus_now(device->bus))
+						.wall_ms;
+		device->bus->unlinked_count++;
+		setup_restart(device);
+	}
+	tell(device);
+}
+
+int64_t health_link_down(struct bus *bus)
+{
+	if (!bus->lost_us || bus->stopping)
+		return INT64_MAX;
+	int64_t due_us = bus->lost_us + UNLINK_US;
+	if (bus_now(bus) < due_us)
+		return due_us;
+	list_for_each (link, &bus->devices)
+		unlink_device(container_of(link, struct device, turn));
+	return INT64_MAX;
+}
+
 void health_link_up(struct bus *bus)
 {
 	int64_t now = bus_now(bus);
@@ -200,5 +260,5 @@ uint32_t health_retries(const struct device *device)
 {
 	bool trusted = device->condition.state == HEALTH_OK ||
 		device->condition.state == HEALTH_UNKNOWN;
-	return trusted ? device->bus->conf->retries : 0;
+	return trusted && !device->condition.unlinked ? device->bus->conf->retries : 0;
 }

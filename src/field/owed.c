@@ -27,18 +27,17 @@ void owed_note(
 	owed->identity = identity;
 	owed->answer_size = request->wire.answer_size;
 	owed->writes = writes(request);
-	owed->answered = false;
-	if (owed->until_us < sent_us + LATEST * timeout_us)
-		owed->until_us = sent_us + LATEST * timeout_us;
+	owed->doubt_us = sent_us + LATEST * timeout_us;
+	if (owed->until_us < owed->doubt_us)
+		owed->until_us = owed->doubt_us;
 }
 
-/* Its own answer may come as late; but asking on does not put off the others for ever. */
+/* Asking on does not put off the others for ever: what is asked later than that is in no doubt. */
 void owed_answered(
 	struct owed *owed, const struct request *request, int64_t sent_us, int64_t timeout_us)
 {
-	if (owed->until_us <= sent_us || owed->answered || owed->identity != identify(request))
+	if (owed->doubt_us <= sent_us || owed->identity != identify(request))
 		return;
-	owed->answered = true;
 	if (owed->until_us < sent_us + LATEST * timeout_us)
 		owed->until_us = sent_us + LATEST * timeout_us;
 }

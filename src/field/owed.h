@@ -4,7 +4,9 @@
  * one to what failed looks like the one to what is asked then.  So after a request without a good
  * answer the device is left alone for as long again as it had to answer.  And should it be later still:
  * until five times its time-out has passed, nothing is asked of it whose answer could be taken for
- * the owed one, but only the same request again, or one with an answer of another size or kind.
+ * the owed one, but only the same request again, or one with an answer of another size or kind.  What is
+ * asked and answered within that time may have been answered by what was owed: then its own answer is
+ * the one that is late, and the others wait for five times the time-out from there.
  */
 #ifndef EB_FIELD_OWED_H
 #define EB_FIELD_OWED_H
@@ -20,7 +22,7 @@ struct owed {
 	uint32_t answer_size;
 	bool writes;
 	bool several; /* requests of more than one kind are unanswered */
-	bool answered; /* it was, be it the first time of asking or the last */
+	int64_t doubt_us; /* an answer to what is asked before may be an earlier one */
 };
 
 /* The request, sent at sent_us and given timeout_us, has had no good answer. */

@@ -12,6 +12,8 @@
 #define STRANGE_MAX 4096
 /* Most that is read before others have their turn: a peer may send faster than we read. */
 #define READ_AT_ONCE (8 * sizeof(((struct plane *)NULL)->received))
+/* Noise in a second, beyond four times what the line carries, that is too much. */
+#define FLOOD_MIN (64u << 10)
 /* Our own bytes, cut short: how long the rest is waited for, on top of the gap. */
 #define ECHO_REST_US 20000
 
@@ -103,6 +105,24 @@ static void unasked(struct bus *bus, const struct eb_verdict *verdict)
 	}
 }
 
+/*
+ * More noise than a line carries comes of a port that is none, or of an adapter gone mad: reading it
+ * without end would cost a processor, so the port is closed and opened again with back-off.
+ */
+static void check_flood(struct bus *bus, size_t size)
+{
+	int64_t now = bus_now(bus);
+	if (now - bus->flood_since_us >= USEC_PER_SEC) {
+		bus->flood_since_us = now;
+		bus->flood_bytes = 0;
+	}
+	bus->flood_bytes += (uint32_t)size;
+	uint32_t carried = bus->char_ns ? 1000000000 / bus->char_ns : 0;
+	if (bus->conf->line.transport != EB_TCP && bus->flood_bytes > FLOOD_MIN + 4 * carried)
+		bus_link_lost(
+			bus, "more noise comes than its baud rate carries: is it the right port?");
+}
+
 static void noise(struct bus *bus, const uint8_t *bytes, const struct eb_verdict *verdict)
 {
 	uint32_t error = verdict->error;
@@ -112,8 +132,10 @@ static void noise(struct bus *bus, const uint8_t *bytes, const struct eb_verdict
 	bus->noise_bytes += verdict->consumed;
 	stats_error(&bus->stats, error, verdict->code);
 	bus_trace(bus, TRACE_NOISE, NULL, error, bytes, verdict->consumed);
-	if (bus->conf->line.transport != EB_TCP)
+	if (bus->conf->line.transport != EB_TCP) {
+		check_flood(bus, verdict->consumed);
 		return;
+	}
 	/* What was asked may be answered late, but not without end and without being asked again. */
 	uint32_t *total = error == EB_LATE ? &bus->late_noise : &bus->unknown_noise;
 	*total += verdict->consumed;
@@ -270,6 +292,7 @@ static void drained(struct bus *bus, const uint8_t *bytes, size_t size)
 {
 	bus->noise_bytes += (uint32_t)size;
 	bus_trace(bus, TRACE_DRAINED, NULL, EB_NONE, bytes, size);
+	check_flood(bus, size);
 }
 
 /* What was received stays with the bus only while it is not a whole frame. */

@@ -40,6 +40,8 @@ static const struct poll *poll_of(const struct device *device, uint32_t part)
 const struct request *choice_request(const struct choice *choice)
 {
 	const struct device *device = choice->device;
+	if (choice->setup)
+		return device->plan->setup[choice->first];
 	if (choice->count == device->merge.parts[choice->first].count)
 		return merge_request(&device->merge, choice->first);
 	return poll_of(device, choice->first)->request;
@@ -59,12 +61,25 @@ static bool waits_for_read(const struct device *device, uint32_t first)
 		(poll_of(device, first)->request->wire.flags & EB_WRITE);
 }
 
+/* The place of the run among the plan's polls, which stand as they were declared. */
+static uint32_t declared(const struct device *device, uint32_t first)
+{
+	const struct part *parts = device->merge.parts;
+	uint32_t least = parts[first].poll;
+	for (uint32_t i = 1; i < parts[first].count; i++) {
+		if (parts[first + i].poll < least)
+			least = parts[first + i].poll;
+	}
+	return least;
+}
+
 static bool is_before(const struct device *device, uint32_t a, uint32_t b)
 {
 	bool a_waits = waits_for_read(device, a), b_waits = waits_for_read(device, b);
 	if (a_waits != b_waits)
 		return b_waits;
-	return device_run_due_us(device, a) < device_run_due_us(device, b);
+	int64_t a_us = device_run_due_us(device, a), b_us = device_run_due_us(device, b);
+	return a_us != b_us ? a_us < b_us : declared(device, a) < declared(device, b);
 }
 
 /*
@@ -185,6 +200,14 @@ static void consider(
 			choice->device = device;
 		return;
 	}
+	struct choice setup;
+	if (device->setup.count && setup_choose(device, now, &setup, next_us)) {
+		if (!choices[RANK_REGULAR].device)
+			choices[RANK_REGULAR] = setup;
+		return;
+	}
+	if (setup_waits(&device->setup))
+		return;
 	bool ready = device->due_us <= now && device->quiet_us <= now, found = false;
 	for (int rank = 0; ready && rank < RANKS; rank++) {
 		int64_t run = choices[rank].device ? -1 : pick(device, now, (enum rank)rank);

@@ -12,8 +12,9 @@
 
 struct choice {
 	struct device *device;
-	uint32_t first, count; /* parts of device->merge: a run, or one of its parts as a probe */
-	bool probe;
+	/* Parts of device->merge: a run, or one of its parts; of a setup the number of its request. */
+	uint32_t first, count;
+	bool probe, setup;
 };
 
 /* The request that the choice stands for. */

@@ -10,6 +10,12 @@
 
 #define STATS_EXCEPTIONS 4
 
+/* From the first byte sent to the last received, of good answers. */
+struct round {
+	uint64_t sum_us;
+	uint32_t min_us, max_us, p95_us;
+};
+
 struct stats {
 	uint32_t requests; /* frames sent, tries again included */
 	uint32_t answers; /* good ones, and broadcasts sent */
@@ -18,15 +24,19 @@ struct stats {
 	struct {
 		uint32_t code, count;
 	} exceptions[STATS_EXCEPTIONS];
-	/* From the first byte sent to the last received, of good answers. */
-	uint32_t round_min_us, round_max_us, round_p95_us;
-	uint64_t round_sum_us;
+	struct round round;
 	int64_t good_ms; /* wall clock of the last good answer, 0 none */
 };
 
+/* The count-th sample of what p95 follows. */
+void p95_follow(uint32_t *p95, uint32_t count, uint32_t sample);
+/* count: answers so far, with this one. */
+void round_add(struct round *round, uint32_t count, uint32_t round_us);
 void stats_answer(struct stats *stats, uint32_t round_us, int64_t wall_ms);
 void stats_error(struct stats *stats, uint32_t error, uint32_t code);
 /* Pairs of a JSON object, without its braces. */
+void errors_print(const uint32_t *errors, struct buffer *text);
+void round_print(const struct round *round, uint32_t count, struct buffer *text);
 void stats_print(const struct stats *stats, struct buffer *text);
 
 #endif

@@ -14,6 +14,11 @@
 #define SAID_FAILED 4
 /* So often in a row a merged read is refused as a whole before its parts are asked one by one. */
 #define STUCK_REFUSED 2
+/* So many missed periods within that time are said. */
+#define OVERLOAD_MISSED 10
+#define OVERLOAD_SPAN_US (60 * USEC_PER_SEC)
+/* And not again for so long. */
+#define OVERLOAD_SAY_US (600 * USEC_PER_SEC)
 
 /* Each task of what has first and count: a choice or a transaction. */
 #define for_each_task(item, device, what)                                                 \
@@ -47,16 +52,57 @@ static int64_t regular_us(const struct bus *bus, int64_t now, int64_t period_us,
 	return phase_us + periods * period_us;
 }
 
-static void count_lateness(struct task *task, int64_t now, int64_t period_us)
+/*
+ * Periods that passed because there is too much to do, not because something was down.  One may pass
+ * while a command runs; many within a minute are said, with the poll that is late just now.
+ */
+static void count_overload(
+	struct device *device, uint32_t part, const struct task *task, uint32_t missed)
 {
+	struct bus *bus = device->bus;
+	int64_t now = bus_now(bus);
+	if (device->condition.state != HEALTH_OK || task->again_us ||
+		task->due_us < device->ready_us || task->due_us < bus->up_us)
+		return;
+	bus->missed += missed;
+	if (now < bus->lately_us)
+		return;
+	if (now - bus->lately_us > OVERLOAD_SPAN_US) {
+		bus->lately_us = now;
+		bus->lately = 0;
+	}
+	missed += bus->lately;
+	bus->lately = (uint8_t)(missed < OVERLOAD_MISSED ? missed : OVERLOAD_MISSED);
+	if (bus->lately < OVERLOAD_MISSED)
+		return;
+	bus->lately_us = now + OVERLOAD_SAY_US;
+	const struct poll *poll = poll_of(device, part);
+	log_warning(
+		"%s: %d periods of polls or more were missed within %d s, the last of poll %s of "
+		"device %s, every %g s: the bus has no time for all; poll less often, "
+		"enos-bridged -t says what fits",
+		bus_name(bus), OVERLOAD_MISSED, (int)(OVERLOAD_SPAN_US / USEC_PER_SEC),
+		poll->request->name ? poll->request->name : "?", device_name(device),
+		(double)poll->period_us / USEC_PER_SEC);
+}
+
+static void count_lateness(struct device *device, uint32_t part, struct task *task)
+{
+	int64_t now = bus_now(device->bus), period_us = poll_of(device, part)->period_us;
 	int64_t late_us = now - task->due_us;
 	if (late_us < 0 || task->fresh)
 		return;
-	if (period_us)
-		task->missed += (uint32_t)(late_us / period_us);
+	uint32_t missed = period_us ? (uint32_t)(late_us / period_us) : 0;
+	task->missed += missed;
+	if (missed)
+		count_overload(device, part, task, missed);
 	/* A retry says nothing of whether the line has time for the poll. */
-	if (late_us > task->late_max_us && !task->again_us)
-		task->late_max_us = late_us < UINT32_MAX ? (uint32_t)late_us : UINT32_MAX;
+	if (task->again_us)
+		return;
+	uint32_t late = late_us < UINT32_MAX ? (uint32_t)late_us : UINT32_MAX;
+	p95_follow(&task->late_p95_us, ++task->begun, late);
+	if (late > task->late_max_us)
+		task->late_max_us = late;
 }
 
 /* The one whose times the others of its run follow: what is new is read at once, and falls in. */
@@ -91,7 +137,7 @@ void task_begun(struct bus *bus, const struct choice *choice)
 	int64_t due_us = next_due_us(device, choice, period_us);
 	for_each_task(task, device, choice)
 	{
-		count_lateness(task, bus_now(bus), period_us);
+		count_lateness(device, part, task);
 		task->due_us = due_us;
 		task->fresh = false;
 		task->again_us = 0;
@@ -292,6 +338,11 @@ static void answered(struct device *device, uint32_t part, const void *content, 
 	task->tries = task->failed = 0;
 	task->failing_us = 0;
 	task->good_ms = device->stats.good_ms;
+	if (setup_waits(&device->setup)) {
+		/* It was read to know that the device is there: what it says counts once it is set up. */
+		task->again_us = bus_now(device->bus);
+		return;
+	}
 	if (brings_reading(poll_of(device, part)->request, size))
 		bus_deliver(device, device->merge.parts[part].poll, content, size);
 }
@@ -326,12 +377,25 @@ static void hand_out(
 		merge_answered(&device->merge, transaction->first, bus_now(bus));
 }
 
+/* What the transaction was for one of its polls. */
+static void note(
+	struct task *task, const struct transaction *transaction, const struct ending *ending)
+{
+	bool heard = !(transaction->request->wire.flags & EB_NO_ANSWER);
+	int64_t took_us = transaction->device->bus->received_us - transaction->begun_us;
+	if (ending->error == EB_NONE && heard)
+		round_add(&task->round, task->answers + 1, (uint32_t)took_us);
+	else if (ending->error != EB_NONE && ending->error != EB_LINK)
+		task->errors[ending->error]++;
+}
+
 void task_ended(struct bus *bus, const struct transaction *transaction, const struct ending *ending)
 {
 	struct device *device = transaction->device;
 	for_each_task(task, device, transaction)
 	{
 		task->running = false;
+		note(task, transaction, ending);
 		if (poll_of(device, part)->period_us == 0)
 			task->due_us = bus_now(bus);
 	}

@@ -81,6 +81,7 @@ void transaction_begin_poll(struct bus *bus, const struct choice *choice)
 	transaction->first = choice->first;
 	transaction->count = choice->count;
 	transaction->probe = choice->probe;
+	transaction->setup = choice->setup;
 	transaction->timeout_us = timeout_of(bus, request);
 	if (choice->probe)
 		transaction->timeout_us = health_probe_wait_us(device, transaction->timeout_us);
@@ -280,6 +281,7 @@ static void answered(struct bus *bus, struct transaction *transaction)
 		timeout_of(bus, transaction->request));
 	bus->unknown_noise = 0;
 	bus->reopen_ms = 0;
+	bus->lost_us = 0;
 	health_good(device, (uint32_t)took_us);
 }
 
@@ -313,7 +315,9 @@ void transaction_end(struct bus *bus, struct transaction *transaction, const str
 		answered(bus, transaction);
 	else
 		failed(bus, transaction, &whole);
-	if (transaction->plan)
+	if (transaction->setup)
+		setup_ended(bus, transaction, &whole);
+	else if (transaction->plan)
 		task_ended(bus, transaction, &whole);
 	else
 		order_step_ended(bus, transaction, &whole);

@@ -19,9 +19,9 @@ struct transaction {
 	struct device *device;
 	const struct request *request;
 	struct plan *plan; /* referenced; NULL: a step of the running order */
-	uint32_t first, count; /* parts of device->merge */
+	uint32_t first, count; /* parts of device->merge, or the number of a setup request */
 	uint32_t tag, step;
-	bool probe, queued; /* queued: the frame waits for the line */
+	bool probe, setup, queued; /* queued: the frame waits for the line */
 	uint8_t echo; /* enum echo_state */
 	bool answering; /* bytes of an answer came */
 	int64_t begun_us; /* its first bit left; 0: not yet */

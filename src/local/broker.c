@@ -443,6 +443,14 @@ void broker_script(struct broker *broker, uint32_t device, const char *error)
 	changed(broker, &broker->subjects[device]);
 }
 
+void broker_reload(struct broker *broker, const char *script, const char *result)
+{
+	if (!broker)
+		return;
+	topic_reload(&broker->scratch, broker->conf, script, result, now_ms(broker));
+	put(broker, OUTBOX_KEPT);
+}
+
 void broker_warning(struct broker *broker, uint32_t device, const char *warning)
 {
 	if (!broker)

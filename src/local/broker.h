@@ -32,6 +32,8 @@ void broker_link(struct broker *broker, const struct link_change *change);
 /* A script failed or works again (error ""); of a device. */
 void broker_script(struct broker *broker, uint32_t device, const char *error);
 
+/* A script's file was read again: result is the pairs of a JSON object that say what became of it. */
+void broker_reload(struct broker *broker, const char *script, const char *result);
 /* What a script warns of ("" nothing any more); of a device. */
 void broker_warning(struct broker *broker, uint32_t device, const char *warning);
 

@@ -219,6 +219,18 @@ void topic_device(struct publication *to, const struct conf *conf, uint32_t devi
 	end(to);
 }
 
+void topic_reload(struct publication *to, const struct conf *conf, const char *script,
+	const char *result, int64_t now_ms)
+{
+	begin(to, conf, 1, false);
+	buffer_put_text(&to->topic, "script/");
+	put_level(&to->topic, script);
+	buffer_put_text(&to->topic, "/reload");
+	pair_integer(&to->payload, "time", now_ms);
+	buffer_printf(&to->payload, ",%s", result);
+	end(to);
+}
+
 void topic_bus(struct publication *to, const struct conf *conf, uint32_t bus,
 	const struct bus_state *state, int64_t now_ms)
 {

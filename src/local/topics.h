@@ -53,6 +53,9 @@ void topic_command(struct publication *to, const struct conf *conf, const struct
 	int64_t now_ms);
 void topic_result(struct publication *to, const struct conf *conf, const struct command *command,
 	const struct reply *reply, int64_t now_ms);
+/* result: the pairs of a JSON object. */
+void topic_reload(struct publication *to, const struct conf *conf, const char *script,
+	const char *result, int64_t now_ms);
 void topic_device(struct publication *to, const struct conf *conf, uint32_t device,
 	const struct device_state *state, int64_t now_ms);
 void topic_bus(struct publication *to, const struct conf *conf, uint32_t bus,

@@ -32,6 +32,7 @@ struct fixture_step {
 	struct place place;
 	const char *texts[FIXTURE_TEXTS]; /* in the tree; NULL: not there */
 	const struct node *frames, *answers; /* lists of texts */
+	const struct node *discover; /* a discovery: what becomes of its requests; NULL: none */
 };
 
 /* One device from its first reading on: the state is kept from step to step. */
@@ -48,8 +49,10 @@ struct fixture {
 	char *script; /* path */
 	struct conf_bus bus;
 	struct buffer address;
+	struct place address_place;
 	struct fixture_case *cases;
 	size_t case_count;
+	int64_t time_us; /* most that running them may take; 0: no limit */
 };
 
 /*

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A step of a fixture that is a command: its requests, their frames, and the reply to the answers. */
+/*
+ * A step of a fixture that asks the device: a command, or the discovery of its polls.  Requests, their
+ * frames, what the answers make of it, and the reply.
+ */
 #include "script/trial.h"
 
 #include <stdio.h>
@@ -19,6 +22,7 @@ struct talk {
 	size_t round_count;
 	struct buffer requests; /* of all rounds, as maps one after the other */
 	uint32_t request_count;
+	const struct node *answers;
 	size_t answered; /* items of answers that were used */
 };
 
@@ -113,7 +117,7 @@ static struct buffer expected_requests(struct talk *talk)
 	struct value_reader reader = value_reader(value.data, value.size);
 	value_next(&reader, &list);
 	if (list.type != VALUE_LIST) {
-		trial_fail(talk->trial, "requests is a list: [{...}]");
+		trial_fail(talk->trial, "requests is no list: write \"[{...}]\"");
 		return readable;
 	}
 	value_put_list(&readable, (uint32_t)list.size);
@@ -148,14 +152,14 @@ static void answer_request(
 {
 	static const enum outcome_status plain[] = { OUTCOME_DONE, OUTCOME_TIMEOUT, OUTCOME_ECHO,
 		OUTCOME_EXPIRED, OUTCOME_LINK, OUTCOME_SKIPPED, OUTCOME_BUSY };
-	const struct node *answers = talk->trial->step->answers;
+	const struct node *answers = talk->answers;
 	size_t i = talk->answered++;
 	enum outcome_status status = OUTCOME_DONE;
 	bool reads = wire->content_size > 0;
 	if (!answers || i >= answers->count) {
 		if (reads)
-			trial_fail(talk->trial, "request %zu reads %u bytes: answers lacks them",
-				i + 1, wire->content_size);
+			trial_fail(talk->trial, "request %zu reads %u bytes: %s lacks them", i + 1,
+				wire->content_size, talk->command ? "answers" : "discover");
 		return;
 	}
 	const char *text = answers->items[i].text;
@@ -204,7 +208,7 @@ static void run_round(struct talk *talk, const struct buffer *list)
 		trial_check_frame(trial, &request->wire, talk->request_count++);
 		if (failed)
 			outcome->steps[i].status = OUTCOME_SKIPPED;
-		else if (talk->trial->step->answers || text_of(talk, FIXTURE_REPLY))
+		else if (talk->answers || text_of(talk, FIXTURE_REPLY))
 			answer_request(talk, &request->wire, &outcome->steps[i]);
 		failed = failed || outcome->steps[i].status != OUTCOME_DONE;
 		request_destroy(request);
@@ -216,10 +220,12 @@ static void run_round(struct talk *talk, const struct buffer *list)
 static void check_refusal(struct talk *talk, const struct script_error *error)
 {
 	const char *expected = text_of(talk, FIXTURE_REFUSED);
+	const char *what = talk->command ? "is refused" : "finds no polls";
 	if (!expected)
-		trial_fail(talk->trial, "is refused: %s", error->text);
+		trial_fail(talk->trial, "%s: %s: if that is right, say refused = \"...\"", what,
+			error->text);
 	else if (!strstr(error->text, expected))
-		trial_fail(talk->trial, "is refused with \"%s\", expected \"%s\"", error->text,
+		trial_fail(talk->trial, "%s with \"%s\", expected \"%s\"", what, error->text,
 			expected);
 }
 
@@ -242,14 +248,17 @@ static bool encode(struct talk *talk)
 			return false;
 		}
 		if (answer == ENCODE_UNKNOWN) {
-			trial_fail(trial, "the script has no encode");
+			trial_fail(trial,
+				"the script has no encode: write one, or leave the command out");
 			return false;
 		}
 		run_round(talk, &list);
 		if (trial->failures || answer == ENCODE_REQUESTS)
 			return !trial->failures;
 		if (talk->round_count == ROUNDS_MAX) {
-			trial_fail(trial, "encode asks for more than %d rounds", ROUNDS_MAX);
+			trial_fail(trial,
+				"encode asks for more than %d rounds: look at more = true",
+				ROUNDS_MAX);
 			return false;
 		}
 	}
@@ -293,7 +302,7 @@ static void check_reply(struct talk *talk)
 		    &error) < 0) {
 		trial_check_error(talk->trial, "reply", &error);
 	} else if (text_of(talk, FIXTURE_ERROR)) {
-		trial_fail(talk->trial, "does not fail, expected \"%s\"",
+		trial_fail(talk->trial, "reply does not fail, expected \"%s\"",
 			text_of(talk, FIXTURE_ERROR));
 	} else if (text_of(talk, FIXTURE_REPLY) &&
 		trial_parse(talk->trial, FIXTURE_REPLY, &expected)) {
@@ -307,26 +316,85 @@ static void check_reply(struct talk *talk)
 static void check_ended(struct talk *talk)
 {
 	const char *refused = text_of(talk, FIXTURE_REFUSED);
-	const struct node *answers = talk->trial->step->answers;
 	if (refused)
 		trial_fail(talk->trial, "is not refused, expected \"%s\"", refused);
 	trial_check_frame_count(talk->trial, talk->request_count);
-	if (answers && answers->count > talk->answered)
-		trial_fail(talk->trial, "there are %zu answers to %zu requests", answers->count,
-			talk->answered);
+	if (talk->answers && talk->answers->count > talk->answered)
+		trial_fail(talk->trial,
+			"there are %zu answers to %zu requests: remove what is too much",
+			talk->answers->count, talk->answered);
+}
+
+static void finish(struct talk *talk)
+{
+	for (size_t i = 0; i < talk->round_count; i++)
+		message_destroy(&talk->rounds[i]->mail);
+	buffer_finish(&talk->requests);
+	command_destroy(talk->command);
 }
 
 void trial_command(struct trial *trial)
 {
-	struct talk talk = { .trial = trial };
+	struct talk talk = { .trial = trial, .answers = trial->step->answers };
 	if (make_command(&talk) && encode(&talk)) {
 		check_ended(&talk);
 		check_requests(&talk);
 		if (text_of(&talk, FIXTURE_REPLY) || text_of(&talk, FIXTURE_ERROR))
 			check_reply(&talk);
 	}
-	for (size_t i = 0; i < talk.round_count; i++)
-		message_destroy(&talk.rounds[i]->mail);
-	buffer_finish(&talk.requests);
-	command_destroy(talk.command);
+	finish(&talk);
+}
+
+/* ---- discovery ------------------------------------------------------------------------------ */
+
+/* Asks until the script has the polls.  False where it does not come to that. */
+static bool discover(struct talk *talk, struct buffer *polls)
+{
+	struct trial *trial = talk->trial;
+	for (;;) {
+		OWNED_BUFFER list = BUFFER_EMPTY;
+		struct script_error error = { .text = "" };
+		const struct outcome *last = NULL;
+		if (talk->round_count)
+			last = talk->rounds[talk->round_count - 1];
+		int answer = script_discover(trial->device, last, &list, &error);
+		if (answer < 0) {
+			trial_check_error(trial, "discover", &error);
+			return false;
+		}
+		if (answer == DISCOVER_FAILED) {
+			check_refusal(talk, &error);
+			return false;
+		}
+		if (answer == DISCOVER_POLLS) {
+			buffer_put(polls, list.data, list.size);
+			return true;
+		}
+		if (talk->round_count == ROUNDS_MAX) {
+			trial_fail(trial, "discover asks for more than %d rounds", ROUNDS_MAX);
+			return false;
+		}
+		run_round(talk, &list);
+		if (trial->failures)
+			return false;
+	}
+}
+
+void trial_discover(struct trial *trial)
+{
+	struct talk talk = { .trial = trial, .answers = trial->step->discover };
+	OWNED_BUFFER polls = BUFFER_EMPTY;
+	if (!script_has(trial->script, "discover")) {
+		trial_fail(trial, "the script has no discover");
+	} else if (discover(&talk, &polls)) {
+		check_ended(&talk);
+		check_requests(&talk);
+		if (text_of(&talk, FIXTURE_ERROR))
+			trial_fail(trial, "discover does not fail, expected \"%s\"",
+				text_of(&talk, FIXTURE_ERROR));
+		if (text_of(&talk, FIXTURE_POLLS))
+			trial_compare(trial, FIXTURE_POLLS, &polls);
+		trial_plan(trial, &polls);
+	}
+	finish(&talk);
 }

@@ -93,6 +93,7 @@ static bool take_list(
 {
 	const struct node **to = strcmp(node->key, "frames") == 0 ? &step->frames
 		: strcmp(node->key, "answers") == 0               ? &step->answers
+		: strcmp(node->key, "discover") == 0              ? &step->discover
 								  : NULL;
 	if (!to)
 		return false;
@@ -112,7 +113,8 @@ static void refuse_strangers(const struct reader *reader, const struct fixture_s
 {
 	for (size_t i = 0; i < count; i++) {
 		if (step->texts[strangers[i]])
-			problem_error(reader->problems, step->place, "%s does not go with %s",
+			problem_error(reader->problems, step->place,
+				"%s does not go with %s: remove it, or make a step of its own of it",
 				text_keys[strangers[i]], kind);
 	}
 }
@@ -157,7 +159,23 @@ static void check_polls(const struct reader *reader, const struct fixture_step *
 	refuse_strangers(reader, step, "polls", strangers, sizeof(strangers) / sizeof(*strangers));
 	if (!step->texts[FIXTURE_POLLS] && !step->texts[FIXTURE_ERROR] && !step->frames)
 		problem_error(reader->problems, step->place,
-			"nothing to try: a case has poll, command, down_raw, polls, or steps with these");
+			"nothing to try: a case has poll, command, down_raw, polls, discover, or steps "
+			"with these");
+}
+
+static void check_discovery(const struct reader *reader, const struct fixture_step *step)
+{
+	static const enum fixture_text strangers[] = { FIXTURE_HEX, FIXTURE_FRAME, FIXTURE_EXPECT,
+		FIXTURE_TOPIC, FIXTURE_REPLY };
+	refuse_strangers(
+		reader, step, "discover", strangers, sizeof(strangers) / sizeof(*strangers));
+	if (step->answers)
+		problem_error(reader->problems, step->place,
+			"answers does not go with discover, which is the list of them");
+	if (!step->texts[FIXTURE_POLLS] && !step->texts[FIXTURE_REQUESTS] &&
+		!step->texts[FIXTURE_REFUSED] && !step->texts[FIXTURE_ERROR] && !step->frames)
+		problem_error(reader->problems, step->place,
+			"discover needs polls, requests, frames, refused or error: what comes of it");
 }
 
 static void check_step(const struct reader *reader, const struct fixture_step *step)
@@ -166,6 +184,11 @@ static void check_step(const struct reader *reader, const struct fixture_step *s
 	if (step->texts[FIXTURE_POLL] && command)
 		problem_error(reader->problems, step->place,
 			"poll and command are two steps: write steps = ( { ... }, { ... } )");
+	else if (step->discover && (step->texts[FIXTURE_POLL] || command))
+		problem_error(reader->problems, step->place,
+			"discover is a step of its own: write steps = ( { ... }, { ... } )");
+	else if (step->discover)
+		check_discovery(reader, step);
 	else if (step->texts[FIXTURE_POLL])
 		check_reading(reader, step);
 	else if (command)
@@ -180,8 +203,8 @@ static void refuse_key(const struct reader *reader, const struct node *node, con
 	for (int i = 0; i < FIXTURE_TEXTS; i++)
 		buffer_printf(&known, "%s, ", text_keys[i]);
 	problem_error(reader->problems, node->place,
-		"%s does not know \"%s\": known are %sframes, answers%s", where, node->key,
-		buffer_text(&known),
+		"%s does not know \"%s\": known are %sframes, answers, discover%s", where,
+		node->key, buffer_text(&known),
 		strcmp(where, "a case") ? "" : ", name, source, parameters, points, steps");
 }
 
@@ -207,7 +230,8 @@ static void read_steps(
 	if (!of_type(reader, list, NODE_LIST))
 		return;
 	if (!list->count)
-		problem_error(reader->problems, list->place, "steps is empty");
+		problem_error(reader->problems, list->place,
+			"steps is empty: write steps = ( { poll = ...; }, ... ), or leave it out");
 	item->steps = must_array(list->count, sizeof(*item->steps));
 	item->step_count = list->count;
 	for (size_t i = 0; i < list->count; i++)
@@ -370,10 +394,12 @@ static void read_bus(const struct reader *reader, const struct node *root, struc
 	struct fixture *fixture = reader->fixture;
 	const struct node *name = node_find(root, "plugin"), *bus = node_find(root, "bus");
 	struct eb_error error = { .text = "" };
+	const struct node *device = node_find(root, "device");
 	fixture->bus.place = bus ? bus->place : root->place;
+	fixture->address_place = device ? device->place : root->place;
 	fixture->bus.name = must_strdup("fixture");
 	put_group(bus, &fixture->bus.options);
-	put_group(node_find(root, "device"), &fixture->address);
+	put_group(device, &fixture->address);
 	read_line(reader, node_find(root, "link"), &fixture->bus.line);
 	if (!name) {
 		problem_error(reader->problems, root->place,
@@ -385,20 +411,27 @@ static void read_bus(const struct reader *reader, const struct node *root, struc
 		problem_error(reader->problems, name->place, "%s", error.text);
 }
 
-int fixture_read(struct fixture *fixture, const char *path, struct plugins *plugins,
-	struct problems *problems)
+/* Fills the fixture from its source. */
+static int fill(struct fixture *fixture, struct plugins *plugins, struct problems *problems)
 {
 	size_t errors = problems->errors;
-	*fixture = (struct fixture){ .source.file = path };
 	const struct reader reader = { fixture, problems };
-	conf_source_read(&fixture->source, problems);
 	const struct node *root = &fixture->source.root;
-	if (problems->errors != errors || !check_file_keys(&reader, root))
+	if (!check_file_keys(&reader, root))
 		return -EINVAL;
 	find_script(&reader, node_find(root, "script"));
 	read_bus(&reader, root, plugins);
 	read_cases(&reader, node_find(root, "cases"));
 	return problems->errors == errors ? 0 : -EINVAL;
+}
+
+int fixture_read(struct fixture *fixture, const char *path, struct plugins *plugins,
+	struct problems *problems)
+{
+	size_t errors = problems->errors;
+	*fixture = (struct fixture){ .source.file = path };
+	conf_source_read(&fixture->source, problems);
+	return problems->errors == errors ? fill(fixture, plugins, problems) : -EINVAL;
 }
 
 void fixture_finish(struct fixture *fixture)

@@ -7,6 +7,7 @@
 
 #include "script/compare.h"
 #include "util/alloc.h"
+#include "util/clock.h"
 #include "util/hex.h"
 #include "util/json.h"
 
@@ -46,7 +47,8 @@ bool trial_parse_hex(struct trial *trial, const char *key, const char *text, str
 {
 	if (hex_parse(bytes, text) == 0)
 		return true;
-	trial_fail(trial, "%s is no pairs of hexadecimal digits: %s", key, text);
+	trial_fail(
+		trial, "%s is no pairs of hexadecimal digits, like \"08fd 00fa\": %s", key, text);
 	return false;
 }
 
@@ -110,7 +112,9 @@ void trial_check_frame_count(struct trial *trial, size_t requests)
 {
 	const struct node *frames = trial->step->frames;
 	if (frames && frames->count != requests)
-		trial_fail(trial, "there are %zu requests and %zu frames", requests, frames->count);
+		trial_fail(trial,
+			"there are %zu requests and %zu frames: frames needs one for each",
+			requests, frames->count);
 }
 
 /* Of a frame that nobody asked for: what a poll that listens gets of it, or -ENOENT. */
@@ -150,6 +154,11 @@ static bool unwrap(struct trial *trial, const struct eb_request *request,
 	if (!listens)
 		plugin->encode(trial->codec.state, &sent, next);
 	plugin->receive(trial->codec.state, &input, &verdict);
+	/* The first frame that nobody asked for may have begun before: plugins pass over it. */
+	if (listens && verdict.kind == EB_NOISE) {
+		verdict = (struct eb_verdict){ 0 };
+		plugin->receive(trial->codec.state, &input, &verdict);
+	}
 	if (verdict.kind == EB_MORE && verdict.gap_us) {
 		input.silent_us = verdict.gap_us;
 		verdict = (struct eb_verdict){ 0 };
@@ -171,15 +180,12 @@ static bool unwrap(struct trial *trial, const struct eb_request *request,
 
 /* ---- polls ---------------------------------------------------------------------------------- */
 
-/* The script's polls as the plugin accepts them. */
-static void make_plan(struct trial *trial)
+void trial_plan(struct trial *trial, const struct buffer *list)
 {
-	OWNED_BUFFER list = BUFFER_EMPTY;
 	struct value header;
-	if (script_polls(trial->device, &list, &trial->polls_error) < 0)
-		return;
-	struct value_reader reader = value_reader(list.data, list.size);
+	struct value_reader reader = value_reader(list->data, list->size);
 	value_next(&reader, &header);
+	plan_release(trial->plan);
 	trial->plan = plan_create(0, &trial->address, header.size);
 	for (size_t i = 0; i < header.size; i++) {
 		const uint8_t *from = reader.at;
@@ -192,6 +198,14 @@ static void make_plan(struct trial *trial)
 			return;
 		}
 	}
+}
+
+/* The script's polls as the plugin accepts them. */
+static void make_plan(struct trial *trial)
+{
+	OWNED_BUFFER list = BUFFER_EMPTY;
+	if (script_polls(trial->device, &list, &trial->polls_error) == 0)
+		trial_plan(trial, &list);
 }
 
 static void check_polls(struct trial *trial)
@@ -330,6 +344,8 @@ static void run_step(struct trial *trial)
 		check_reading(trial);
 	else if (command)
 		trial_command(trial);
+	else if (trial->step->discover)
+		trial_discover(trial);
 	else
 		check_polls(trial);
 }
@@ -362,14 +378,24 @@ static bool run_case(struct trial *trial, const struct fixture_case *item)
 static int run_cases(struct trial *trial, struct problems *problems)
 {
 	struct conf_device device = { .name = (char *)"fixture",
-		.place = trial->fixture->bus.place,
+		.place = trial->fixture->address_place,
 		.address = trial->fixture->address };
 	int failed = 0;
 	if (codec_open(&trial->codec, &trial->fixture->bus, problems) < 0 ||
 		codec_address(&trial->codec, &device, &trial->address, problems) < 0)
 		failed = -EINVAL;
-	for (size_t i = 0; failed >= 0 && i < trial->fixture->case_count; i++)
-		failed += run_case(trial, &trial->fixture->cases[i]) ? 0 : 1;
+	const struct clock clock = CLOCK_SYSTEM;
+	int64_t end_us = clock_mono_us(&clock) + trial->fixture->time_us;
+	bool in_time = true;
+	for (size_t i = 0; failed >= 0 && in_time && i < trial->fixture->case_count; i++) {
+		in_time = !trial->fixture->time_us || clock_mono_us(&clock) <= end_us;
+		failed += in_time && run_case(trial, &trial->fixture->cases[i]) ? 0 : 1;
+	}
+	if (!in_time)
+		problem_error(problems, (struct place){ trial->fixture->source.file, 0 },
+			"the cases take longer than %jd ms, so not all were run: split them, or "
+			"make the script quicker",
+			(intmax_t)trial->fixture->time_us / USEC_PER_MSEC);
 	codec_close(&trial->codec);
 	return failed;
 }

@@ -282,13 +282,17 @@ static void check_type(lua_State *L, const struct spec *spec)
 			"'number', 'boolean' or 'string'",
 			spec->name);
 	if (!list && spec->items != TYPES)
-		sandbox_fail(L, "parameters.%s has items but is no list", spec->name);
+		sandbox_fail(L,
+			"parameters.%s has items but is no list: write type = \"list\", or leave items out",
+			spec->name);
 	enum type scalar = list ? spec->items : spec->type;
 	bool low = spec->min.type != VALUE_NULL, high = spec->max.type != VALUE_NULL;
 	if ((low || high) && scalar != TYPE_INTEGER && scalar != TYPE_NUMBER)
-		sandbox_fail(L, "parameters.%s has min or max but is no number", spec->name);
+		sandbox_fail(L, "parameters.%s has min or max but is no number: leave them out",
+			spec->name);
 	if (low && high && number_of(&spec->min) > number_of(&spec->max))
-		sandbox_fail(L, "parameters.%s.min is more than its max", spec->name);
+		sandbox_fail(
+			L, "parameters.%s.min is more than its max: exchange them", spec->name);
 }
 
 /* The message is Lua's own then: a buffer of ours would be lost by its jump. */

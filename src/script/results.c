@@ -77,7 +77,9 @@ static void check_quality(
 		value_skip(&inside);
 	}
 	if (has_quality && !has_value)
-		sandbox_fail(L, "points.%s has a quality but no value", name);
+		sandbox_fail(L,
+			"points.%s has a quality but no value: write { value = ..., quality = ... }",
+			name);
 }
 
 static void check_points(lua_State *L, const struct buffer *data, const char *what)
@@ -119,7 +121,8 @@ static unsigned scan(lua_State *L, int index)
 	unsigned found = 0;
 	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
 		if (lua_type(L, -2) != LUA_TSTRING)
-			sandbox_fail(L, "mixes a list of results with named keys");
+			sandbox_fail(L,
+				"mixes a list of results with named keys: return one or the other");
 		const char *key = lua_tostring(L, -2);
 		size_t i = 0, count = sizeof(keys) / sizeof(*keys);
 		while (i < count && strcmp(keys[i].key, key) != 0)
@@ -236,7 +239,8 @@ static void take_results(lua_State *L, struct results *job, int index)
 	size_t found = 0;
 	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
 		if (++found > count)
-			sandbox_fail(L, "mixes a list of results with named keys");
+			sandbox_fail(L,
+				"mixes a list of results with named keys: return one or the other");
 	for (size_t i = 1; i <= count; i++) {
 		lua_rawgeti(L, index, (lua_Integer)i);
 		if (lua_type(L, -1) != LUA_TTABLE)

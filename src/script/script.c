@@ -2,6 +2,7 @@
 /* A script's file: read, run, and what it returns checked. */
 #include "script/script.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -94,11 +95,48 @@ static int line_of(lua_State *L, int index)
 	return at.linedefined > 0 ? at.linedefined : 0;
 }
 
+static int line_at(const struct script *script, size_t at)
+{
+	int line = 1;
+	for (size_t i = 0; i < at; i++)
+		line += script->source[i] == '\n';
+	return line;
+}
+
+/* What is no function does not know where it stands: where "key =" is found first. */
+static int line_of_key(const struct script *script, const char *key)
+{
+	size_t size = strlen(key);
+	for (size_t i = 0; i + size < script->source_size; i++) {
+		const char *at = script->source + i;
+		bool inside = i && (isalnum((unsigned char)at[-1]) || at[-1] == '_');
+		if (inside || memcmp(at, key, size) != 0)
+			continue;
+		size_t behind = i + size;
+		while (behind < script->source_size && script->source[behind] == ' ')
+			behind++;
+		if (behind < script->source_size && script->source[behind] == '=')
+			return line_at(script, i);
+	}
+	return 0;
+}
+
+/* The last line with something in it. */
+static int last_line(const struct script *script)
+{
+	size_t size = script->source_size;
+	while (size && isspace((unsigned char)script->source[size - 1]))
+		size--;
+	return line_at(script, size);
+}
+
 /* Takes the pair of key and value at the top. */
-static void take_pair(lua_State *L, struct program *program)
+static void take_pair(lua_State *L, const struct script *script, struct program *program)
 {
 	struct sandbox *box = program->box;
 	box->line = line_of(L, -1);
+	if (!box->line && lua_type(L, -2) == LUA_TSTRING)
+		box->line = line_of_key(script, lua_tostring(L, -2));
 	if (lua_type(L, -2) != LUA_TSTRING)
 		sandbox_fail(L,
 			"the file returns a list: it is to return named things, as in "
@@ -137,6 +175,7 @@ static int load(lua_State *L)
 	box->loading = true;
 	lua_call(L, 0, 1);
 	box->loading = false;
+	box->line = last_line(script);
 	if (lua_type(L, -1) != LUA_TTABLE)
 		sandbox_fail(L,
 			"the file returns %s%s: it is to end in 'return { decode = "
@@ -144,7 +183,7 @@ static int load(lua_State *L)
 			lua_isnil(L, -1) ? "" : "a ",
 			lua_isnil(L, -1) ? "nothing" : luaL_typename(L, -1));
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
-		take_pair(L, loading->program);
+		take_pair(L, script, loading->program);
 	const int *functions = loading->program->functions;
 	box->line = loading->program->lines[SCRIPT_DISCOVER];
 	if (functions[SCRIPT_POLLS] != LUA_NOREF && functions[SCRIPT_DISCOVER] != LUA_NOREF)
@@ -219,6 +258,12 @@ const char *script_path(const struct script *script)
 size_t script_memory(const struct script *script)
 {
 	return script->program.box->used;
+}
+
+bool script_is_same(const struct script *script, const struct script *other)
+{
+	return script->source_size == other->source_size &&
+		memcmp(script->source, other->source, script->source_size) == 0;
 }
 
 bool script_has(const struct script *script, const char *function)

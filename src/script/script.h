@@ -115,4 +115,12 @@ int script_reply(struct script_device *device, const struct command *command,
 	const struct outcome *const *results, size_t rounds, struct script_reply *reply,
 	struct script_error *error);
 
+/*
+ * Appends the line of the source that the error is about, as " [line 5: ...]"; nothing where it names
+ * none ("meter.lua:5: ...").
+ */
+void script_quote_line(struct buffer *text, const char *path, const char *error);
+/* Whether both are of the same source text. */
+bool script_is_same(const struct script *script, const struct script *other);
+
 #endif

@@ -38,7 +38,12 @@ void trial_check_frame(struct trial *trial, const struct eb_request *request, si
 /* Says where frames has another number than there are requests. */
 void trial_check_frame_count(struct trial *trial, size_t requests);
 
+/* Makes the plan of a list of polls; says so where the plugin does not accept them. */
+void trial_plan(struct trial *trial, const struct buffer *list);
+
 /* A step that is a command. */
 void trial_command(struct trial *trial);
+/* A step that finds out the polls; those are the plan from then on. */
+void trial_discover(struct trial *trial);
 
 #endif

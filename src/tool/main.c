@@ -51,7 +51,7 @@ static void print_help(FILE *to)
 	      "  --for TIME     how long to capture: 90s, 10m, 2h (default 10m)\n"
 	      "  --max SIZE     how much at most: 500kB, 10MB (default 10MB)\n"
 	      "  --version      the version\n"
-	      "\nexit status: 0; 1 the daemon refused; 2 usage; 3 the daemon cannot be reached\n",
+	      "\nexit status: 0; 1 the daemon refused, or a reload kept what was there; 2 usage; 3 the daemon cannot be reached\n",
 		to);
 }
 
@@ -104,7 +104,9 @@ static int run(const struct options *options, const struct verb *verb, const cha
 	} else {
 		print_value(&text, answer.data, answer.size, 0);
 	}
-	return finish_output(&text);
+	int status = finish_output(&text);
+	bool failed = verb->failed && verb->failed(answer.data, answer.size);
+	return status == 0 && failed ? EXIT_REFUSED : status;
 }
 
 static int capture(const struct options *options, int count, char **words)

@@ -14,7 +14,8 @@ static const struct {
 	const char *name, *arguments, *summary;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "test", "[--plugins DIR] FILE...", "runs the fixtures of scripts (NAME.test or NAME.lua)",
+	{ "test", "[--plugins DIR] [--watch] FILE...",
+		"runs the fixtures of scripts (NAME.test or NAME.lua); --watch: at each save",
 		script_test },
 	{ "run", "FILE --poll NAME --hex BYTES", "what a script makes of one reading", script_run },
 	{ "run", "FILE --command JSON [--topic TOPIC]", "what it makes of one command",

@@ -119,8 +119,36 @@ static struct plan *plan_of(const char *poll)
 	return plan;
 }
 
+/* Where the script declares its polls, a name that is none of them is a slip of the finger. */
+static bool knows_poll(const struct wish *wish, struct stage *stage)
+{
+	OWNED_BUFFER list = BUFFER_EMPTY, names = BUFFER_EMPTY;
+	struct script_error error;
+	struct value header, name;
+	if (script_polls(stage->device, &list, &error) < 0)
+		return true;
+	struct value_reader reader = value_reader(list.data, list.size);
+	value_next(&reader, &header);
+	bool known = header.size == 0;
+	for (size_t i = 0; i < header.size; i++) {
+		const uint8_t *from = reader.at;
+		value_skip(&reader);
+		if (!value_find(from, (size_t)(reader.at - from), "name", &name, NULL) ||
+			name.type != VALUE_STRING)
+			return true;
+		known = known || strcmp(name.text, wish->poll) == 0;
+		buffer_printf(&names, "%s\"%s\"", names.size ? ", " : "", name.text);
+	}
+	if (!known)
+		fprintf(stderr, "enos-bridge: --poll: %s has no poll \"%s\": there is %s\n",
+			wish->file, wish->poll, buffer_text(&names));
+	return known;
+}
+
 static int run_reading(const struct wish *wish, struct stage *stage)
 {
+	if (!knows_poll(wish, stage))
+		return SCRIPT_USAGE;
 	OWNED_BUFFER bytes = BUFFER_EMPTY, list = BUFFER_EMPTY;
 	if (hex_parse(&bytes, wish->hex) < 0)
 		return complain(
@@ -158,6 +186,13 @@ static int run_command(const struct wish *wish, struct stage *stage)
 		    strlen(wish->command), why, sizeof(why)) < 0) {
 		command_destroy(command);
 		return complain("--command", why);
+	}
+	/* EnOS always says it: it is the topic with other signs between its words. */
+	if (!command->raw && (!command->method || !*command->method)) {
+		free(command->method);
+		command->method = must_strdup(command->topic);
+		for (char *at = command->method; *at; at++)
+			*at = *at == '/' ? '.' : *at;
 	}
 	int answer = script_encode(stage->device, command, NULL, 0, &list, &error);
 	if (answer < 0) {

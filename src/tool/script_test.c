@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "script/fixture.h"
 #include "tool/script.h"
+#include "tool/script_watch.h"
 #include "util/alloc.h"
 
 /* The fixtures beside a script. */
@@ -14,6 +16,15 @@ static char *fixture_path(const char *name)
 	if (size > 4 && strcmp(name + size - 4, ".lua") == 0)
 		return must_printf("%.*s.test", (int)size - 4, name);
 	return must_strdup(name);
+}
+
+/* The script that the fixtures are beside, unless they name another. */
+static char *script_path_of(const char *fixtures)
+{
+	size_t size = strlen(fixtures);
+	if (size > 5 && strcmp(fixtures + size - 5, ".test") == 0)
+		return must_printf("%.*s.lua", (int)size - 5, fixtures);
+	return must_strdup(fixtures);
 }
 
 /* Whether all cases of the file passed. */
@@ -37,26 +48,65 @@ static bool test_file(const char *name, struct plugins *plugins)
 	return failed == 0;
 }
 
+/* Both halves of each: what was saved is tried. */
+static int watch_files(char **files, size_t count, struct plugins *plugins)
+{
+	char **paths = must_array(2 * count, sizeof(*paths));
+	bool *changed = must_array(2 * count, sizeof(*changed));
+	for (size_t i = 0; i < count; i++) {
+		paths[2 * i] = fixture_path(files[i]);
+		paths[2 * i + 1] = script_path_of(paths[2 * i]);
+	}
+	struct script_watch *watch = script_watch_create(paths, 2 * count);
+	int result = watch ? 0 : -errno;
+	while (result == 0) {
+		puts("waiting for a change; Ctrl-C ends it");
+		fflush(stdout);
+		result = script_watch_wait(watch, changed);
+		for (size_t i = 0; i < count && result == 0; i++) {
+			if (changed[2 * i] || changed[2 * i + 1])
+				test_file(files[i], plugins);
+		}
+	}
+	fprintf(stderr, "enos-bridge: the files cannot be watched: %s\n", strerror(-result));
+	script_watch_destroy(watch);
+	for (size_t i = 0; i < 2 * count; i++)
+		free(paths[i]);
+	free(paths);
+	free(changed);
+	return SCRIPT_FAILED;
+}
+
+static int complain(void)
+{
+	fputs("enos-bridge: script test needs a FILE: NAME.test, or NAME.lua beside it\n", stderr);
+	return SCRIPT_USAGE;
+}
+
 int script_test(int argc, char **argv)
 {
 	static const struct option names[] = { { "plugins", required_argument, NULL, 'p' },
-		{ NULL, 0, NULL, 0 } };
+		{ "watch", no_argument, NULL, 'w' }, { NULL, 0, NULL, 0 } };
 	const char *directory = PLUGIN_DIR;
+	bool watch = false;
 	optind = 1;
-	for (int option; (option = getopt_long(argc, argv, "p:", names, NULL)) != -1;) {
-		if (option != 'p')
+	for (int option; (option = getopt_long(argc, argv, "p:w", names, NULL)) != -1;) {
+		if (option == 'p')
+			directory = optarg;
+		else if (option == 'w')
+			watch = true;
+		else
 			return SCRIPT_USAGE;
-		directory = optarg;
 	}
-	if (optind == argc) {
-		fputs("enos-bridge: script test needs a FILE: NAME.test, or NAME.lua beside it\n",
-			stderr);
-		return SCRIPT_USAGE;
-	}
+	if (optind == argc)
+		return complain();
 	struct plugins *plugins = plugins_create(directory);
 	bool passed = true;
 	for (int i = optind; i < argc; i++)
 		passed = test_file(argv[i], plugins) && passed;
+	int status = passed ? 0 : SCRIPT_FAILED;
+	if (watch)
+		status = watch_files(argv + optind, (size_t)(argc - optind), plugins);
 	plugins_destroy(plugins);
-	return passed ? 0 : SCRIPT_FAILED;
+	return status;
 }

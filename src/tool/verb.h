@@ -3,6 +3,8 @@
 #ifndef EB_TOOL_VERB_H
 #define EB_TOOL_VERB_H
 
+#include <stdbool.h>
+
 #include "util/buffer.h"
 
 struct verb {
@@ -13,6 +15,8 @@ struct verb {
 	int wait_ms; /* for the answer */
 	/* Appends the result, a value, as text for people; NULL: as print_value() does. */
 	void (*print)(struct buffer *text, const void *result, size_t size);
+	/* Whether the result is a failure, so that the exit status says so; NULL: none is. */
+	bool (*failed)(const void *result, size_t size);
 };
 
 extern const struct verb verb_status, verb_device, verb_dump, verb_reload;

@@ -2,6 +2,7 @@
 #include "util/clock.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <sys/timex.h>
 #include <time.h>
 
@@ -15,6 +16,25 @@ static int64_t read_us(clockid_t id)
 int64_t clock_mono_us(const struct clock *clock)
 {
 	return clock->manual ? clock->mono_us : read_us(CLOCK_MONOTONIC);
+}
+
+int64_t clock_boot_us(const struct clock *clock)
+{
+	return clock->manual ? clock->mono_us : read_us(CLOCK_BOOTTIME);
+}
+
+uint64_t clock_boot_id(const struct clock *clock)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+	if (clock->manual)
+		return clock->boot ? clock->boot : 1;
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+	for (int c; file && (c = fgetc(file)) != EOF;)
+		hash = (hash ^ (uint8_t)c) * UINT64_C(1099511628211);
+	if (file)
+		fclose(file);
+	hash >>= 1;
+	return hash ? hash : 1;
 }
 
 int64_t clock_wall_ms(const struct clock *clock)

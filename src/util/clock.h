@@ -17,6 +17,7 @@ struct clock {
 	bool synced;
 	int64_t mono_us;
 	int64_t wall_ms;
+	uint64_t boot;
 };
 
 /* The clock of the system: CLOCK_MONOTONIC and CLOCK_REALTIME. */
@@ -27,6 +28,10 @@ struct clock {
 
 /* µs since some point, never stepped. */
 int64_t clock_mono_us(const struct clock *clock);
+/* µs since the machine's boot, the time that it slept included (CLOCK_BOOTTIME). */
+int64_t clock_boot_us(const struct clock *clock);
+/* The machine's boot: positive, another one for each. */
+uint64_t clock_boot_id(const struct clock *clock);
 /* ms since 1970-01-01 UTC, stepped by whoever sets the machine's clock. */
 int64_t clock_wall_ms(const struct clock *clock);
 /* Whether the kernel holds the wall clock for synchronised (adjtimex). */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an outage costs: 100 devices at 1 Hz, ten registers each, under a clock moved by hand, into a
- * directory on the disk to be measured.  Prints bytes written per reading while the cloud is there,
- * while it is not, and while the backlog goes; the growth of memory; the rate of the backlog; and ends
- * with 1 where a reading was lost, came twice or out of order.  Run it by hand, without sanitizers.
+ * directory on the disk to be measured.  The cloud answers each message after 0.1 s, of up to 32
+ * readings.  Prints bytes written per reading while the cloud is there, while it is not, and while the
+ * backlog goes; the growth of memory; the rate of the backlog, and how long live readings waited meanwhile;
+ * and ends with 1 where a reading was lost, came twice or out of order.  Run it by hand, without
+ * sanitizers.
  *
  *	bench-spool DIRECTORY HOURS
  */
@@ -20,6 +22,9 @@
 
 #define DEVICES 100
 #define STEP_US (USEC_PER_SEC / DEVICES)
+/* Devices whose answer comes in one step: each has its turn ten times a second. */
+#define TURNS 10
+#define MESSAGE_MAX 32
 
 struct run {
 	struct clock clock;
@@ -28,6 +33,8 @@ struct run {
 	struct spool *spool;
 	struct queue queues[DEVICES];
 	uint64_t put, taken, next[DEVICES], live[DEVICES], wrong;
+	int64_t online_us; /* since then */
+	int64_t waited_us; /* a live reading that came since then, at most */
 	bool *seen; /* by number and device */
 };
 
@@ -82,26 +89,35 @@ static void put(struct run *run, uint32_t device)
 }
 
 /* What was in memory ever since, and what comes back from the disk, have an order of their own. */
-static void take(struct run *run, uint32_t device)
+static void check(struct run *run, uint32_t device, const struct waiting *waiting)
 {
-	struct queue *queue = &run->queues[device];
-	while (queue_ready(queue)) {
-		uint32_t returned = queue->returned;
-		queue_hold(queue, 1);
-		struct report *report = queue_take(queue);
-		uint64_t number = (uint64_t)report->stamp.wall_ms;
-		bool backlog = queue->returned < returned;
-		uint64_t *next = backlog ? &run->next[device] : &run->live[device];
-		bool *seen = &run->seen[number * DEVICES + device];
-		run->wrong += number < *next || *seen;
-		*next = number + 1;
-		*seen = true;
-		run->taken++;
-		report_release(report);
-	}
+	const struct stamp *stamp = &waiting->report->stamp;
+	uint64_t number = (uint64_t)stamp->wall_ms;
+	uint64_t *next = waiting->returned ? &run->next[device] : &run->live[device];
+	bool *seen = &run->seen[number * DEVICES + device];
+	int64_t waited_us = run->clock.mono_us - stamp->mono_us;
+	run->wrong += number < *next || *seen;
+	*next = number + 1;
+	*seen = true;
+	run->taken++;
+	if (stamp->mono_us >= run->online_us && waited_us > run->waited_us)
+		run->waited_us = waited_us;
 }
 
-/* So many seconds; the cloud takes all at once where it is there. */
+/* The message under way was answered; the next one goes. */
+static void take_turn(struct run *run, uint32_t device)
+{
+	struct queue *queue = &run->queues[device];
+	const struct report *reports[MESSAGE_MAX];
+	while (queue->held) {
+		check(run, device, container_of(queue->under_way.next, struct waiting, link));
+		report_release(queue_take(queue));
+	}
+	if (queue_ready(queue))
+		queue_hold(queue, (uint32_t)queue_peek(queue, reports, MESSAGE_MAX));
+}
+
+/* So many seconds. */
 static void pass(struct run *run, uint64_t seconds, bool online)
 {
 	for (uint64_t i = 0; i < seconds * DEVICES; i++) {
@@ -109,8 +125,8 @@ static void pass(struct run *run, uint64_t seconds, bool online)
 		put(run, device);
 		loop_advance(run->loop, run->clock.mono_us + STEP_US);
 		spool_settle(run->spool);
-		if (online)
-			take(run, device);
+		for (uint32_t turn = 0; online && turn < TURNS; turn++)
+			take_turn(run, (uint32_t)(i * TURNS + turn) % DEVICES);
 	}
 }
 
@@ -122,7 +138,7 @@ static void start(struct run *run, char *directory)
 	run->conf.gateway.state_dir = directory;
 	run->conf.enos.host = directory;
 	run->conf.spool = (struct conf_spool){
-		.commit_interval_ms = 1000, .max_mb = 1000000, .backfill_rate = 2000
+		.commit_interval_ms = 1000, .max_mb = 20000, .backfill_rate = 2000
 	};
 	for (int i = 0; i < DEVICES; i++) {
 		devices[i].product_key = must_strdup("product");
@@ -172,18 +188,23 @@ static void measure(struct run *run, uint64_t outage_s)
 		(double)(written() - bytes) / (double)(run->put - count), resident_kb() - resident);
 	uint64_t backlog = run->put - run->taken, seconds = 0;
 	uint64_t before = written();
+	run->online_us = run->clock.mono_us;
+	run->waited_us = 0;
 	set_online(run, true);
 	do {
 		pass(run, 1, true);
 		seconds++;
 	} while (backlog_left(run));
-	pass(run, 2, true);
+	for (uint32_t i = 0; i < DEVICES; i++)
+		take_turn(run, i);
 	printf("backlog:  %ju reports in %ju s: %ju a second beside 100 live ones, "
 	       "%.0f bytes written per reading, %.0f with its appending\n",
 		(uintmax_t)backlog, (uintmax_t)seconds, (uintmax_t)(backlog / seconds),
 		(double)(written() - before) / (double)backlog,
 		(double)(written() - bytes) / (double)backlog);
 	run->wrong += run->put != run->taken;
+	printf("          live readings waited %.2f s at most meanwhile\n",
+		(double)run->waited_us / USEC_PER_SEC);
 	printf("lost, repeated or out of order: %ju of %ju; %ld KiB resident\n",
 		(uintmax_t)run->wrong, (uintmax_t)run->put, resident_kb());
 }

@@ -12,6 +12,10 @@ static const struct eb_key keys[] = {
 	{ .name = "framing", .types = EB_TEXT, .choices = "rtu|ascii" },
 	{ .name = "bytes", .types = EB_BYTES },
 	{ .name = "values", .types = EB_LIST, .min = -9, .max = 9 },
+	{ .name = "read", .types = EB_TEXT, .choices = "coils|holding_registers" },
+	{ .name = "write", .types = EB_TEXT, .choices = "coils|holding_registers" },
+	{ .name = "address", .types = EB_INTEGER, .max = 65535 },
+	{ .name = "count", .types = EB_INTEGER, .min = 1, .max = 125 },
 	{ .name = NULL },
 };
 
@@ -100,6 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(value_valid(
 			conf->devices[i].parameters.data, conf->devices[i].parameters.size));
 		assert(value_valid(conf->devices[i].polls.data, conf->devices[i].polls.size));
+		assert(value_valid(conf->devices[i].points.data, conf->devices[i].points.size));
 	}
 	conf_destroy(conf);
 	problems_finish(&problems);

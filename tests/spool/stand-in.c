@@ -7,10 +7,10 @@
  *
  *	stand-in DIRECTORY LEDGER RUN SEED up|down|flapping|drain
  *
- * Lines of the ledger, each written at once:
+ * Lines of the ledger, each written at once between a new line and " ."; the last may be cut off:
  *	R run	mode		a run begins
  *	P device kind number t	put at time t (ms)
- *	A device list number	acknowledged, of the live or of the back list
+ *	A device list number	acknowledged, of the list live or back
  *	T t			all that was due until t is done
  */
 #include <fcntl.h>
@@ -60,11 +60,12 @@ static void note(struct run *run, const char *format, ...) __attribute__((format
 
 static void note(struct run *run, const char *format, ...)
 {
-	char line[100];
+	char line[100], text[80];
 	va_list arguments;
 	va_start(arguments, format);
-	int size = vsnprintf(line, sizeof(line), format, arguments);
+	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	int size = snprintf(line, sizeof(line), "\n%s .", text);
 	if (write(run->ledger, line, (size_t)size) != size)
 		_exit(3);
 }
@@ -83,7 +84,7 @@ static void put(struct run *run, uint32_t device)
 	const struct stamp stamp = { .wall_ms = number, .mono_us = number };
 	value_put_map(&value, 1);
 	value_pair_integer(&value, "number", number);
-	note(run, "P %u %s %jd %jd\n", device, report_kind_name(kind), (intmax_t)number,
+	note(run, "P %u %s %jd %jd", device, report_kind_name(kind), (intmax_t)number,
 		(intmax_t)now_ms(run));
 	struct report *report = report_create(device, kind, &stamp, value.data, value.size);
 	if (kind == REPORT_EVENT)
@@ -110,7 +111,7 @@ static void take(struct run *run, uint32_t device)
 	while (count--) {
 		const struct waiting *first = container_of(
 			queue->under_way.next, struct waiting, link);
-		note(run, "A %u %s %jd\n", device, first->returned ? "back" : "live",
+		note(run, "A %u %s %jd", device, first->returned ? "back" : "live",
 			(intmax_t)first->report->stamp.wall_ms);
 		report_release(queue_take(queue));
 	}
@@ -174,7 +175,7 @@ static void step(struct run *run)
 	for (int i = rand() % 8; i; i--)
 		act(run);
 	spool_settle(run->spool);
-	note(run, "T %jd\n", (intmax_t)now_ms(run));
+	note(run, "T %jd", (intmax_t)now_ms(run));
 	if (run->mode == CLOUD_FLAPPING && rand() % 100 == 0)
 		set_online(run, !run->online);
 }
@@ -213,7 +214,7 @@ int main(int argc, char **argv)
 	run.ledger = open(argv[2], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	run.number = atoll(argv[3]) * NUMBERS_OF_A_RUN;
 	srand((unsigned)atoi(argv[4]));
-	note(&run, "R %s %s\n", argv[3], mode_names[run.mode]);
+	note(&run, "R %s %s", argv[3], mode_names[run.mode]);
 	start(&run, argv[1]);
 	set_online(&run, run.mode != CLOUD_DOWN);
 	do

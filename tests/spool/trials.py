@@ -25,19 +25,19 @@ class Ledger:
         """After a drain: all that had to be safe was delivered, in order.  Then a new page is begun."""
         with open(self.path, encoding="ascii") as file:
             lines = file.read().split("\n")
-        if lines and lines[-1]:
-            raise Failed("%s: cut line %r" % (self.path, lines[-1]))
         run, cut = None, None
-        for line in lines[:-1]:
+        for line in lines:
             words = line.split()
+            if not words or words.pop() != ".":
+                continue
             if words[0] == "R":
                 self.end_run(run)
-                run = Run("%s: %s" % (self.path, line), cut == words[1])
+                run = Run("%s: %s" % (self.path, line), words[1], cut == words[1])
             elif words[0] == "C":
                 # It may come before the run has got as far as telling that it began.
                 cut = words[1]
-                if run:
-                    run.cut = run.cut or run.line.split()[-2] == cut
+                if run and run.number == cut:
+                    run.cut = True
             elif words[0] == "T":
                 run.pass_to(int(words[1]))
             elif words[0] == "P":
@@ -64,8 +64,8 @@ class Ledger:
 
 
 class Run:
-    def __init__(self, line, cut):
-        self.line, self.time, self.cut = line, None, cut
+    def __init__(self, line, number, cut):
+        self.line, self.number, self.time, self.cut = line, number, None, cut
         self.puts, self.acks = [], []
 
     def pass_to(self, time):
@@ -122,7 +122,7 @@ class Gateway:
 
     def note_cut(self):
         with open(self.ledger.path, "a", encoding="ascii") as file:
-            file.write("C %d\n" % self.run)
+            file.write("\nC %d ." % self.run)
 
     def kill(self):
         if self.process.poll() is not None:

@@ -281,7 +281,8 @@ class Gateway:
 
     def ask(self, *arguments):
         done = self.tool("--json", *arguments)
-        if done.returncode:
+        # A reload that kept what was there says so by its exit status, too.
+        if done.returncode and not (arguments == ("reload",) and done.stdout):
             raise AssertionError("enos-bridge %s: %s" % (arguments, done.stderr))
         return json.loads(done.stdout)
 

@@ -164,6 +164,9 @@ static void answer(struct rig *rig, const struct heard_request *request)
 	unit->asked_us = loop_now(rig->loop);
 	unit->address = request->address;
 	unit->count = request->count;
+	if (rig->notes && request->unit == 1)
+		buffer_printf(
+			&rig->heard, "%c%u ", request->function > 4 ? 'w' : 'r', request->address);
 	if (rig->behave) {
 		rig->behave(rig, request);
 		return;
@@ -393,6 +396,7 @@ void rig_destroy(struct rig *rig)
 	loop_destroy(rig->loop);
 	log_set_sink(NULL, NULL);
 	buffer_finish(&rig->log);
+	buffer_finish(&rig->heard);
 	buffer_finish(&rig->taken);
 	free(rig);
 }
@@ -401,7 +405,11 @@ void rig_destroy(struct rig *rig)
 
 static void put_request(struct buffer *map, const struct rig_poll *poll, bool as_poll)
 {
-	value_put_map(map, (poll->text ? 1 : 3) + (as_poll ? 3 : 0) + (poll->timeout ? 1 : 0));
+	value_put_map(map,
+		(poll->text ? 1 : 3) + (as_poll ? 3 : 0) + (poll->timeout ? 1 : 0) +
+			(poll->retry_safe ? 1 : 0));
+	if (poll->retry_safe)
+		value_pair_bool(map, "retry_safe", true);
 	if (poll->timeout)
 		value_pair_real(map, "timeout", poll->timeout);
 	if (as_poll) {
@@ -457,6 +465,18 @@ void rig_run_plan(struct rig *rig, uint32_t device, const struct rig_poll *polls
 	bus_turn(rig->bus);
 }
 
+void rig_run_setup(struct rig *rig, uint32_t device, const struct rig_poll *polls, size_t count,
+	const struct rig_poll *setup, size_t setup_count)
+{
+	struct plan *plan = rig_plan(rig, device, polls, count);
+	struct request **requests = must_array(setup_count, sizeof(*requests));
+	for (size_t i = 0; i < setup_count; i++)
+		requests[i] = rig_request(rig, device, &setup[i]);
+	plan_take_setup(plan, requests, setup_count);
+	device_change_plan(rig->devices[device], plan);
+	bus_turn(rig->bus);
+}
+
 void rig_poll_all(struct rig *rig, const struct rig_poll *poll)
 {
 	for (uint32_t i = 0; i < rig->setup.devices; i++)
@@ -508,6 +528,7 @@ static void take_health(struct rig *rig, const struct health *health)
 {
 	rig->healths++;
 	rig->health[health->device] = health->state;
+	rig->health_error[health->device] = health->error;
 }
 
 static void take_change(struct rig *rig, const struct link_change *change)
@@ -540,6 +561,8 @@ void rig_collect(struct rig *rig)
 			take_health(rig, container_of(mail, struct health, mail));
 		else if (mail->kind == MESSAGE_LINK)
 			take_change(rig, container_of(mail, struct link_change, mail));
+		else if (mail->kind == MESSAGE_EVIDENCE && rig->on_evidence)
+			rig->on_evidence(rig, container_of(mail, struct evidence, mail));
 		else if (mail->kind == MESSAGE_OUTCOME)
 			kept = take_outcome(rig, container_of(mail, struct outcome, mail));
 		if (!kept)

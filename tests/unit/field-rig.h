@@ -96,10 +96,14 @@ struct rig {
 	int64_t device_last_us[RIG_UNITS];
 	struct outcome *outcome; /* the last one */
 	enum health_state health[RIG_UNITS];
+	uint32_t health_error[RIG_UNITS];
 	bool link_up;
 	char link_reason[160];
 	void (*on_reading)(struct rig *rig, const struct reading *reading);
+	void (*on_evidence)(struct rig *rig, const struct evidence *evidence);
 	struct buffer log;
+	bool notes; /* heard is kept: "r10 w3 " of the first unit's reads and writes */
+	struct buffer heard;
 };
 
 struct rig *rig_create(const struct rig_setup *setup);
@@ -111,9 +115,13 @@ struct rig_poll {
 	uint16_t address, count;
 	bool urgent, write; /* write: value 7 to the address */
 	double timeout; /* 0: the bus's */
+	bool retry_safe;
 	const char *text; /* read = text, with a plugin of the test's own */
 };
 struct plan *rig_plan(struct rig *rig, uint32_t device, const struct rig_poll *polls, size_t count);
+/* The same with these setup requests. */
+void rig_run_setup(struct rig *rig, uint32_t device, const struct rig_poll *polls, size_t count,
+	const struct rig_poll *setup, size_t setup_count);
 void rig_run_plan(struct rig *rig, uint32_t device, const struct rig_poll *polls, size_t count);
 /* The same poll for every device. */
 void rig_poll_all(struct rig *rig, const struct rig_poll *poll);

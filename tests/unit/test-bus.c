@@ -155,6 +155,25 @@ static void test_line_that_is_never_silent(void **state)
 	rig_destroy(rig);
 }
 
+static void test_further_silence_between_units(void **state)
+{
+	for (uint32_t devices = 1; devices <= 3; devices++) {
+		struct rig *rig = rig_create(&(struct rig_setup){
+			.devices = devices, .baud = 9600, .paced = true, .echo = ANSWER_NO });
+		int64_t gap_us = rig->bus->gap_us;
+		rig->conf.buses[0].unit_gap_us = 30000;
+		rig_poll_all(rig, &(struct rig_poll){ .count = 2 });
+		rig_run(rig, 10 * USEC_PER_SEC);
+		assert_int_equal(0, rig->wrong);
+		if (devices == 1)
+			assert_in_range(rig->least_gap_us, gap_us, gap_us + 1000);
+		else
+			assert_in_range(rig->least_gap_us, gap_us + 30000, gap_us + 31000);
+		assert_true(rig->device_readings[devices - 1] > 50);
+		rig_destroy(rig);
+	}
+}
+
 static void test_gap_after_bytes_nobody_asked_for(void **state)
 {
 	struct rig *rig = rig_create(&one_unit);
@@ -284,6 +303,19 @@ static void test_flood_is_read_in_turns(void **state)
 	assert_false(list_empty(&rig->chunks));
 	rig_run(rig, USEC_PER_SEC);
 	assert_true(list_empty(&rig->chunks));
+	/* It is more than any line carries: the port rests between the tries. */
+	assert_int_equal(1, rig->bus->link_losses);
+	assert_non_null(
+		strstr(buffer_text(&rig->log), "more noise comes than its baud rate carries"));
+	assert_true(rig->bus->noise_bytes < 200000);
+	rig_run(rig, 60 * USEC_PER_SEC);
+	assert_true(rig->link_up);
+	/* What a line may carry all day closes nothing. */
+	for (int i = 0; i < 600; i++) {
+		rig_say(rig, loop_now(rig->loop) + i * USEC_PER_SEC / 10, noise, 96);
+	}
+	rig_run(rig, 60 * USEC_PER_SEC);
+	assert_int_equal(1, rig->bus->link_losses);
 	rig_destroy(rig);
 }
 
@@ -348,7 +380,15 @@ static void test_answers(void **state)
 	assert_non_null(strstr(buffer_text(&dump), "noise: crc"));
 	assert_non_null(strstr(buffer_text(&bus), "\"crc\":3"));
 	assert_non_null(strstr(buffer_text(&device), "\"state\":\"ok\""));
-	assert_non_null(strstr(buffer_text(&device), "\"name\":\"live\""));
+	const char *poll = strstr(buffer_text(&device), "\"name\":\"live\"");
+	assert_non_null(poll);
+	assert_non_null(strstr(poll, "\"crc\":2"));
+	assert_non_null(strstr(poll, "\"late_p95_us\":"));
+	/* 8 + 25 characters at 9600 baud, and what the unit took. */
+	const char *least = strstr(poll, "\"round_trip_us\":{\"min\":");
+	assert_non_null(least);
+	assert_in_range(
+		strtoul(least + strlen("\"round_trip_us\":{\"min\":"), NULL, 10), 33000, 60000);
 	assert_non_null(strstr(buffer_text(&status), "\"link\":\"up\""));
 	rig_destroy(rig);
 }
@@ -368,10 +408,11 @@ static void test_trace_keeps_the_newest(void **state)
 
 static void test_memory_of_one_device(void **state)
 {
-	size_t size = sizeof(struct bus) + sizeof(struct device) + sizeof(struct task);
-	print_message("bus %zu, device %zu, task %zu bytes\n", sizeof(struct bus),
-		sizeof(struct device), sizeof(struct task));
-	assert_true(size + 320 + 200 < 1536);
+	size_t size = sizeof(struct bus) + sizeof(struct device) + sizeof(struct task) +
+		sizeof(struct part);
+	print_message("bus %zu, device %zu, task %zu, part %zu bytes\n", sizeof(struct bus),
+		sizeof(struct device), sizeof(struct task), sizeof(struct part));
+	assert_true(size + 320 + 200 < 1664);
 }
 
 int main(void)
@@ -383,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_unit_is_left_alone_after_a_timeout),
 		cmocka_unit_test(test_line_that_is_never_silent),
 		cmocka_unit_test(test_gap_after_bytes_nobody_asked_for),
+		cmocka_unit_test(test_further_silence_between_units),
 		cmocka_unit_test(test_long_answer_on_a_slow_line),
 		cmocka_unit_test(test_listening),
 		cmocka_unit_test(test_tcp_several_in_flight),

@@ -22,10 +22,11 @@ static const char everything[] =
 	"  password_file = \"secrets/dk2\"; prefix = \"plant/7\"; keepalive = 30; queue = 11; };\n"
 	"buses = (\n"
 	"  { name = \"rs485-1\"; plugin = \"toy\"; framing = \"ascii\"; broadcast_unit = 255;\n"
-	"    timeout_ms = 250; retries = 0; gap_ms = 1.5; turnaround_ms = 20; in_flight = 4;\n"
+	"    timeout_ms = 250; retries = 0; gap_ms = 1.5; unit_gap_ms = 7; turnaround_ms = 20; in_flight = 4;\n"
 	"    merge = false; merge_hole = 30;\n"
 	"    link = { type = \"serial\"; path = \"/dev/ttyUSB0\"; baud = 19200; parity = \"even\";\n"
-	"      data_bits = 7; stop_bits = 2; rs485 = true; paced = false; echo = true;\n"
+	"      data_bits = 7; stop_bits = 2; rs485 = true; rs485_rts = \"low\";"
+	"      rs485_before_ms = 2; rs485_after_ms = 3; paced = false; echo = true;\n"
 	"      reopen_min_ms = 20; reopen_max_ms = 30; }; },\n"
 	"  { name = \"plc-7\"; plugin = \"toy\";\n"
 	"    link = { type = \"tcp\"; host = \"2001:db8::1\"; port = 502;\n"
@@ -124,6 +125,7 @@ static void reads_buses(void **state)
 	assert_int_equal(serial->timeout_ms, 250);
 	assert_int_equal(serial->retries, 0);
 	assert_int_equal(serial->gap_us, 1500);
+	assert_int_equal(serial->unit_gap_us, 7000);
 	assert_int_equal(serial->turnaround_us, 20000);
 	assert_int_equal(serial->in_flight, 4);
 	assert_false(serial->merge);
@@ -136,6 +138,9 @@ static void reads_buses(void **state)
 	assert_int_equal(link->data_bits, 7);
 	assert_int_equal(link->stop_bits, 2);
 	assert_true(link->rs485);
+	assert_int_equal(link->rs485_rts, RTS_LOW);
+	assert_int_equal(link->rs485_before_ms, 2);
+	assert_int_equal(link->rs485_after_ms, 3);
 	assert_int_equal(link->paced, ANSWER_NO);
 	assert_int_equal(link->echo, ANSWER_YES);
 	assert_int_equal(link->reopen_min_ms, 20);

@@ -124,14 +124,14 @@ static void check_load(const char *returned, const char *words)
 
 static void test_bad_declarations(void **state)
 {
-	check_load("parameters = 5", "test.lua: parameters is a number: it must be a table");
+	check_load("parameters = 5", "test.lua:2: parameters is a number: it must be a table");
 	check_load("parameters = { 'a' }", "parameters is a list: it must have names for keys");
 	check_load("parameters = { ['a b'] = { type = 'integer' } }",
 		"parameters.a b: a name has 1 to 64 letters");
 	check_load("parameters = { a = 5 }", "parameters.a is to be a table, as in '{ type =");
 	check_load("parameters = { a = {} }", "parameters.a is to be a table");
 	check_load("parameters = { a = { typ = 'integer' } }",
-		"test.lua: parameters.a has an unknown 'typ': it may have type, default,");
+		"test.lua:2: parameters.a has an unknown 'typ': it may have type, default,");
 	check_load("parameters = { a = { min = 1 } }", "parameters.a.type is to be 'integer'");
 	check_load("parameters = { a = { type = 'int' } }", "parameters.a.type is to be 'integer'");
 	check_load("parameters = { a = { type = 'list' } }",

@@ -75,6 +75,15 @@ static void write_script(struct bench *bench, const char *text)
 	fclose(file);
 }
 
+/* So that it is another one, which does the same. */
+static void change_script(struct bench *bench)
+{
+	FILE *file = fopen(bench->path, "a");
+	assert_non_null(file);
+	fputs("-- changed\n", file);
+	fclose(file);
+}
+
 static int set_up(void **state)
 {
 	struct bench *bench = must_alloc(sizeof(*bench));
@@ -368,7 +377,11 @@ static void a_reload_finds_the_polls_anew(void **state)
 	health(bench, HEALTH_OK);
 	walk(bench);
 	struct plan *plan = device->plan;
-	assert_int_equal(fleet_reload(bench->fleet, 0, reloaded, bench, &problems), 0);
+	const struct fleet_watcher watcher = { reloaded, bench };
+	assert_int_equal(fleet_reload(bench->fleet, 0, &watcher, &problems), FLEET_UNCHANGED);
+	assert_false(holds(bench, plan));
+	change_script(bench);
+	assert_int_equal(fleet_reload(bench->fleet, 0, &watcher, &problems), FLEET_CHANGED);
 	assert_ptr_equal(device->plan, plan);
 	assert_true(holds(bench, plan));
 	walk(bench);
@@ -376,12 +389,13 @@ static void a_reload_finds_the_polls_anew(void **state)
 	assert_int_equal(bench->found, 1);
 	assert_int_equal(bench->decoded, 1);
 	/* A script that needs to ask nothing has its polls at once; what waited is decoded. */
-	assert_int_equal(fleet_reload(bench->fleet, 0, reloaded, bench, &problems), 0);
+	change_script(bench);
+	assert_int_equal(fleet_reload(bench->fleet, 0, &watcher, &problems), FLEET_CHANGED);
 	assert_true(holds(bench, plan));
 	message_destroy(&take_order(bench)->mail);
 	mailbox_unreserve(bench->from_field);
 	write_script(bench, "return { polls = { { name = 'a', period = 1, cell = 1 } } }");
-	assert_int_equal(fleet_reload(bench->fleet, 0, reloaded, bench, &problems), 0);
+	assert_int_equal(fleet_reload(bench->fleet, 0, &watcher, &problems), FLEET_CHANGED);
 	assert_int_equal(bench->decoded, 2);
 	assert_int_equal(device->plan->count, 1);
 	assert_false(holds(bench, device->plan));

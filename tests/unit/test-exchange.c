@@ -119,6 +119,59 @@ static void a_refused_batch_is_sent_singly(void **state)
 	bench_destroy();
 }
 
+/* One bad element costs itself alone, and none of them becomes the current value. */
+static void a_refused_batch_of_late_points_is_sent_singly(void **state)
+{
+	bench_online();
+	bench->plane.late_after_ms = 60000;
+	bench->clock.wall_ms += 1000000;
+	for (int i = 0; i < 4; i++)
+		put_json(REPORT_POINTS, i == 2 ? "{\"bad\":1}" : "{\"good\":1}");
+	work();
+	assert_sent(REQUEST_POST, "thing/measurepoint/resume/batch");
+	answer(OK, "{\"code\":1204}");
+	for (int i = 0; i < 4; i++) {
+		assert_sent(REQUEST_POST, "thing/measurepoint/resume");
+		bool bad = strstr((char *)bench->sent.payload, "bad");
+		answer(OK, bad ? "{\"code\":1204}" : "");
+	}
+	for (int i = 0; i < 4; i++)
+		assert_fate(i, i == 2 ? REPORT_REJECTED : REPORT_ACKNOWLEDGED, i + 1);
+	bench_destroy();
+}
+
+static void put_at(int64_t wall_ms)
+{
+	put_json(REPORT_POINTS, "{\"a\":1}");
+	struct waiting *last = container_of(bench->session->queue.front.prev, struct waiting, link);
+	last->report->stamp.wall_ms = wall_ms;
+}
+
+/* However young it is, what comes behind newer points must not set them back. */
+static void points_behind_newer_ones_are_late(void **state)
+{
+	bench_online();
+	bench->enos.batch = false;
+	bench->plane.late_after_ms = 60000;
+	int64_t now_ms = bench->clock.wall_ms = 1700000000000;
+	static const int64_t ages[] = { 1000, 2000, 1000, 900, 61000, 0 };
+	static const bool late[] = { false, true, false, false, true, false };
+	for (int i = 0; i < 6; i++) {
+		put_at(now_ms - ages[i]);
+		work();
+		assert_sent(REQUEST_POST,
+			late[i] ? "thing/measurepoint/resume" : "thing/measurepoint/post");
+		answer(OK, "");
+	}
+	/* The clock went back: what was posted is of the future, and the present is what counts. */
+	bench->clock.wall_ms -= 3600000;
+	put_at(bench->clock.wall_ms);
+	work();
+	assert_sent(REQUEST_POST, "thing/measurepoint/post");
+	answer(OK, "");
+	bench_destroy();
+}
+
 static void a_4_01_during_a_batch_repeats_the_batch(void **state)
 {
 	bench_online();
@@ -345,6 +398,8 @@ int main(void)
 		cmocka_unit_test(without_batches_each_goes_alone),
 		cmocka_unit_test(a_refusal_never_blocks_what_is_behind),
 		cmocka_unit_test(a_refused_batch_is_sent_singly),
+		cmocka_unit_test(a_refused_batch_of_late_points_is_sent_singly),
+		cmocka_unit_test(points_behind_newer_ones_are_late),
 		cmocka_unit_test(a_4_01_during_a_batch_repeats_the_batch),
 		cmocka_unit_test(a_report_under_way_is_neither_dropped_nor_replaced),
 		cmocka_unit_test(later_means_the_same_again),

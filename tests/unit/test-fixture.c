@@ -66,14 +66,33 @@ static void write_file(const char *path, const char *text)
 	assert_int_equal(fclose(file), 0);
 }
 
-/* Runs the fixture beside the thermostat; said gets the problems without the directory. */
-static int run(const char *text, struct buffer *said)
+/* Looks where its registers begin: at 100, or else at 200. */
+static const char wanderer[] =
+	"return {\n"
+	"  discover = function(device, results)\n"
+	"    local state = device.state\n"
+	"    if #results == 0 then state.base = 100\n"
+	"    elseif results[1].ok and results[1].bytes == 'ok' then\n"
+	"      return { polls = { { name = 'live', period = 5, read = 'holding_registers',\n"
+	"        address = state.base + 1 } } }\n"
+	"    elseif results[1].ok then error('not ok: ' .. results[1].bytes)\n"
+	"    elseif state.base == 200 then return nil, 'nowhere'\n"
+	"    else state.base = 200 end\n"
+	"    return { { read = 'holding_registers', address = state.base } }\n"
+	"  end,\n"
+	"  decode = function(reading)\n"
+	"    return { points = { value = string.unpack('>I2', reading.bytes) } }\n"
+	"  end,\n"
+	"}\n";
+
+/* Runs the fixture beside a script; said gets the problems without the directory. */
+static int run(const char *lua, const char *text, struct buffer *said)
 {
 	char dir[] = "/tmp/fixture-test-XXXXXX";
 	assert_non_null(mkdtemp(dir));
 	char *script OWNED = must_printf("%s/t.lua", dir),
 		     *path OWNED = must_printf("%s/t.test", dir);
-	write_file(script, thermostat);
+	write_file(script, lua);
 	write_file(path, text);
 	struct plugins *plugins = plugins_create(dir);
 	plugins_add(plugins, &eb_plugin);
@@ -94,16 +113,72 @@ static int run(const char *text, struct buffer *said)
 }
 
 /* Expects the result and all that is said: NULL for nothing, else words that must be there. */
-static void check(const char *text, int expected, const char *words)
+static void check_with(const char *lua, const char *text, int expected, const char *words)
 {
 	OWNED_BUFFER said = BUFFER_EMPTY;
-	int result = run(text, &said);
+	int result = run(lua, text, &said);
 	if (result != expected)
 		fail_msg("%d, expected %d: %s\n%s", result, expected, text, buffer_text(&said));
 	if (!words)
 		assert_string_equal(buffer_text(&said), "");
 	else if (!strstr(buffer_text(&said), words))
 		fail_msg("%s\nsays\n%s\nexpected\n%s", text, buffer_text(&said), words);
+}
+
+static void check(const char *text, int expected, const char *words)
+{
+	check_with(thermostat, text, expected, words);
+}
+
+static void finds_polls(void **state)
+{
+	const struct {
+		const char *text;
+		int expected;
+		const char *words;
+	} cases[] = {
+		{ CASES("{ name = \"a\"; discover = ( \"exception 2\", \"6f6b\" ); "
+			"requests = \"[{'read':'holding_registers','address':100},"
+			"{'read':'holding_registers','address':200}]\"; "
+			"frames = ( \"01 03 0064 0001 c5d5\", \"01 03 00c8 0001 05f4\" ); "
+			"polls = \"[{'name':'live','period':5,'read':'holding_registers',"
+			"'address':201}]\"; }"),
+			0, NULL },
+		/* What was found is polled by the steps behind it. */
+		{ CASES("{ name = \"a\"; steps = ( { discover = ( \"6f6b\" ); frames = ( "
+			"\"01 03 0064 0001 c5d5\" ); }, { poll = \"live\"; "
+			"frame = \"01 03 02 0007 f986\"; expect = \"{'points':{'value':7}}\"; } ); }"),
+			0, NULL },
+		{ CASES("{ name = \"a\"; discover = ( \"timeout\", \"link\" ); "
+			"refused = \"nowhere\"; }"),
+			0, NULL },
+		{ CASES("{ name = \"a\"; discover = ( \"4142\" ); error = \"not ok: AB\"; }"), 0,
+			NULL },
+		{ CASES("{ name = \"a\"; discover = ( \"timeout\", \"link\" ); polls = \"[]\"; }"),
+			1, "finds no polls: nowhere" },
+		{ CASES("{ name = \"a\"; discover = ( \"6f6b\" ); polls = \"[]\"; }"), 1,
+			"expected" },
+		{ CASES("{ name = \"a\"; discover = ( \"6f6b\" ); refused = \"x\"; }"), 1,
+			"is not refused" },
+		{ CASES("{ name = \"a\"; discover = ( \"6f6b\" ); error = \"x\"; }"), 1,
+			"discover does not fail" },
+		{ CASES("{ name = \"a\"; discover = ( \"timeout\" ); refused = \"x\"; }"), 1,
+			"request 2 reads 2 bytes: discover lacks them" },
+		{ CASES("{ name = \"a\"; discover = ( \"6f6b\", \"00\" ); frames = ( "
+			"\"01 03 0064 0001 c5d5\" ); }"),
+			1, "there are 2 answers to 1 requests" },
+		{ CASES("{ name = \"a\"; discover = ( \"6f6b\" ); }"), -EINVAL,
+			"discover needs polls" },
+		{ CASES("{ name = \"a\"; discover = ( ); answers = ( ); error = \"x\"; }"), -EINVAL,
+			"answers does not go with discover" },
+		{ CASES("{ name = \"a\"; discover = ( ); " SET "}"), -EINVAL,
+			"discover is a step of its own" },
+		{ CASES("{ name = \"a\"; discover = 5; }"), -EINVAL, "discover is an integer" },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		check_with(wanderer, cases[i].text, cases[i].expected, cases[i].words);
+	check(CASES("{ name = \"a\"; discover = ( ); error = \"x\"; }"), 1,
+		"the script has no discover");
 }
 
 static void passes(void **state)
@@ -242,7 +317,7 @@ static void says_what_is_wrong_with_itself(void **state)
 	check(CASES("{ name = \"a\"; frames = 5; }"), -EINVAL, "frames is an integer");
 	check(CASES("5"), -EINVAL, "an item is an integer: it must be a group { }");
 	check(CASES("{ name = \"a\"; poll = \"live\"; hex = \"0g\"; error = \"x\"; }"), 1,
-		"hex is no pairs of hexadecimal digits: 0g");
+		"hex is no pairs of hexadecimal digits, like \"08fd 00fa\": 0g");
 	check(CASES("{ name = \"a\"; poll = \"live\"; hex = \"00eb 0015\"; expect = \"{\"; }"), 1,
 		"what is expected is no JSON");
 }
@@ -251,6 +326,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passes),
+		cmocka_unit_test(finds_polls),
 		cmocka_unit_test(keeps_state_within_a_case),
 		cmocka_unit_test(speaks_in_rounds),
 		cmocka_unit_test(says_what_differs),

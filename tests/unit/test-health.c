@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "field/answers.h"
+
 static const struct rig_setup ten_units = {
 	.devices = 10, .baud = 9600, .paced = true, .echo = ANSWER_AUTO, .retries = 2
 };
@@ -218,6 +220,213 @@ static void test_hourly_poll_is_tried_again_soon(void **state)
 	rig_destroy(rig);
 }
 
+/* ---- a bus whose link is down ----------------------------------------------------------------- */
+
+static void lose(struct rig *rig)
+{
+	rig->open_result = -ENOENT;
+	rig_lose(rig, ENODEV);
+}
+
+static void test_devices_go_with_their_link(void **state)
+{
+	struct rig *rig = rig_create(&ten_units);
+	rig_poll_all(rig, &(struct rig_poll){ .count = 10, .period = 1 });
+	rig_run(rig, 10 * USEC_PER_SEC);
+	assert_int_equal(10, rig->healths);
+	lose(rig);
+	rig_run(rig, 4 * USEC_PER_SEC);
+	assert_int_equal(10, rig->healths);
+	rig_run(rig, 2 * USEC_PER_SEC);
+	assert_int_equal(20, rig->healths);
+	for (uint32_t i = 0; i < 10; i++) {
+		assert_int_equal(HEALTH_DOWN, rig->health[i]);
+		assert_int_equal(EB_LINK, rig->health_error[i]);
+	}
+	/* Told once, however long it lasts, and the log has the link alone. */
+	rig_run(rig, 600 * USEC_PER_SEC);
+	assert_int_equal(20, rig->healths);
+	assert_null(strstr(buffer_text(&rig->log), "device unit"));
+	rig->open_result = 0;
+	rig_run(rig, 10 * USEC_PER_SEC);
+	assert_int_equal(30, rig->healths);
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(HEALTH_OK, rig->health[i]);
+	assert_int_equal(0, rig->bus->unlinked_count);
+	uint32_t before = rig->readings;
+	rig_run(rig, 10 * USEC_PER_SEC);
+	assert_int_equal(100, rig->readings - before);
+	rig_destroy(rig);
+}
+
+static void test_short_loss_of_the_link_changes_no_state(void **state)
+{
+	struct rig *rig = rig_create(&ten_units);
+	rig_poll_all(rig, &(struct rig_poll){ .count = 10, .period = 1 });
+	rig_run(rig, 10 * USEC_PER_SEC);
+	for (int i = 0; i < 50; i++) {
+		rig_lose(rig, ENODEV);
+		rig_run(rig, 4 * USEC_PER_SEC);
+	}
+	assert_int_equal(10, rig->healths);
+	assert_int_equal(50, rig->bus->link_losses);
+	rig_destroy(rig);
+}
+
+static void nobody(struct rig *rig, const struct heard_request *request)
+{
+}
+
+static void test_link_that_flaps_without_an_answer(void **state)
+{
+	struct rig *rig = rig_create(&ten_units);
+	rig_poll_all(rig, &(struct rig_poll){ .count = 10, .period = 1 });
+	rig_run(rig, 10 * USEC_PER_SEC);
+	rig->behave = nobody;
+	for (int i = 0; i < 100; i++) {
+		rig_lose(rig, ENODEV);
+		rig_run(rig, 800000);
+	}
+	/* Opened again and again, but nobody was heard meanwhile. */
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(HEALTH_DOWN, rig->health[i]);
+	assert_true(rig->healths <= 10 + 2 * 10);
+	rig_destroy(rig);
+}
+
+static void test_dead_behind_a_link_that_came_back(void **state)
+{
+	struct rig *rig = rig_create(&ten_units);
+	rig_poll_all(rig, &(struct rig_poll){ .count = 10, .period = 1 });
+	rig_run(rig, 10 * USEC_PER_SEC);
+	lose(rig);
+	rig_run(rig, 20 * USEC_PER_SEC);
+	rig->units[3].dead = true;
+	rig->open_result = 0;
+	rig_run(rig, 20 * USEC_PER_SEC);
+	assert_int_equal(9 * 3 + 3, rig->healths);
+	assert_int_equal(HEALTH_DOWN, rig->health[2]);
+	assert_int_equal(EB_TIMEOUT, rig->health_error[2]);
+	assert_non_null(strstr(buffer_text(&rig->log), "unit-3 is down: timeout"));
+	assert_int_equal(1, rig->bus->down_count);
+	rig_destroy(rig);
+}
+
+static void test_link_that_never_came(void **state)
+{
+	struct rig *rig = rig_create(&ten_units);
+	lose(rig);
+	rig_poll_all(rig, &(struct rig_poll){ .count = 10, .period = 1 });
+	rig_run(rig, 20 * USEC_PER_SEC);
+	assert_int_equal(10, rig->healths);
+	assert_int_equal(HEALTH_DOWN, rig->health[9]);
+	assert_int_equal(EB_LINK, rig->health_error[9]);
+	OWNED_BUFFER text = BUFFER_EMPTY;
+	answer_bus(rig->bus, &text);
+	assert_non_null(strstr(buffer_text(&text), "\"devices\":10,\"down\":10"));
+	assert_non_null(strstr(buffer_text(&text), "\"state\":\"down\""));
+	assert_non_null(strstr(buffer_text(&text), "\"error\":\"link\""));
+	rig_destroy(rig);
+}
+
+static void test_many_changes_are_one_event(void **state)
+{
+	struct rig *rig = rig_create(&ten_units);
+	rig_run(rig, 20 * USEC_PER_SEC);
+	uint32_t said = 0;
+	for (int i = 0; i < 250; i++)
+		said += plane_may_log(rig->plane);
+	assert_int_equal(100, said);
+	rig_run(rig, 10 * USEC_PER_SEC);
+	assert_true(plane_may_log(rig->plane));
+	assert_non_null(strstr(
+		buffer_text(&rig->log), "150 more changes of links and devices were not logged"));
+	rig_destroy(rig);
+}
+
+/* ---- probes ----------------------------------------------------------------------------------- */
+
+static void test_pauses_grow_to_a_minute_and_differ(void **state)
+{
+	struct rig *rig = rig_create(&ten_units);
+	/* All but one are dead, so that one alone gets all of the budget: the pauses are its own. */
+	rig_run_plan(rig, 0, &(struct rig_poll){ .count = 10, .period = 1 }, 1);
+	rig_run_plan(rig, 1, &(struct rig_poll){ .count = 10, .period = 1 }, 1);
+	rig_run(rig, 10 * USEC_PER_SEC);
+	rig->units[1].dead = true;
+	while (rig->health[0] != HEALTH_DOWN)
+		rig_run(rig, 10000);
+	double expected = 0.5;
+	int64_t last_us = loop_now(rig->loop);
+	uint32_t different = 0;
+	for (int i = 0; i < 20; i++) {
+		uint32_t asked = rig->units[1].asked;
+		while (rig->units[1].asked == asked)
+			rig_run(rig, 10000);
+		double pause = (double)(rig->units[1].asked_us - last_us) / 1e6;
+		last_us = rig->units[1].asked_us;
+		/* An eighth less or more, and the probe's own time. */
+		if (i > 0)
+			assert_true(pause > 0.874 * expected && pause < 1.126 * expected + 0.6);
+		different += pause < 0.97 * expected || pause > 1.05 * expected + 0.2;
+		if (i > 0)
+			expected = expected < 30 ? 2 * expected : 60;
+	}
+	assert_true(different > 3);
+	rig_destroy(rig);
+}
+
+/* The first asleep ones of a bus; what is not asleep has the line until dawn. */
+static void wake_fifty(uint32_t asleep)
+{
+	struct rig_setup setup = ten_units;
+	setup.devices = 50;
+	setup.timeout_ms = 1000;
+	struct rig *rig = rig_create(&setup);
+	rig_poll_all(rig, &(struct rig_poll){ .count = 40, .period = 10 });
+	rig_run(rig, 60 * USEC_PER_SEC);
+	for (uint32_t i = 1; i <= asleep; i++)
+		rig->units[i].dead = true;
+	rig_run(rig, 12 * 3600 * USEC_PER_SEC);
+	assert_int_equal(asleep, rig->bus->down_count);
+	/* They wake one after the other, within half a minute. */
+	for (uint32_t i = 1; i <= asleep; i++) {
+		rig->units[i].dead = false;
+		rig_run(rig, 600000);
+	}
+	int64_t awake_us = loop_now(rig->loop);
+	while (rig->bus->down_count && loop_now(rig->loop) - awake_us < 3600 * USEC_PER_SEC)
+		rig_run(rig, 100000);
+	double took = (double)(loop_now(rig->loop) - awake_us) / 1e6;
+	print_message("%u inverters awake, the last one is back after %.1f s\n", asleep, took);
+	assert_true(took < 60);
+	assert_int_equal(0, rig->wrong);
+	rig_destroy(rig);
+}
+
+static void test_fifty_inverters_at_dawn(void **state)
+{
+	wake_fifty(50);
+	wake_fifty(49);
+}
+
+static void test_namesakes_on_two_buses(void **state)
+{
+	struct rig *a = rig_create(&ten_units), *b = rig_create(&ten_units);
+	rig_poll_all(a, &(struct rig_poll){ .count = 10, .period = 1 });
+	rig_poll_all(b, &(struct rig_poll){ .count = 10, .period = 1 });
+	a->units[4].dead = true;
+	rig_run(a, 60 * USEC_PER_SEC);
+	rig_run(b, 60 * USEC_PER_SEC);
+	assert_int_equal(HEALTH_DOWN, a->health[3]);
+	assert_int_equal(HEALTH_OK, b->health[3]);
+	assert_int_equal(0, b->devices[3]->condition.failures);
+	assert_int_equal(0, b->bus->down_count);
+	assert_int_equal(0, b->devices[3]->stats.errors[EB_TIMEOUT]);
+	rig_destroy(b);
+	rig_destroy(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +439,15 @@ int main(void)
 		cmocka_unit_test(test_exception_is_an_answer),
 		cmocka_unit_test(test_one_exception_is_not_said),
 		cmocka_unit_test(test_hourly_poll_is_tried_again_soon),
+		cmocka_unit_test(test_devices_go_with_their_link),
+		cmocka_unit_test(test_short_loss_of_the_link_changes_no_state),
+		cmocka_unit_test(test_link_that_flaps_without_an_answer),
+		cmocka_unit_test(test_dead_behind_a_link_that_came_back),
+		cmocka_unit_test(test_link_that_never_came),
+		cmocka_unit_test(test_many_changes_are_one_event),
+		cmocka_unit_test(test_pauses_grow_to_a_minute_and_differ),
+		cmocka_unit_test(test_fifty_inverters_at_dawn),
+		cmocka_unit_test(test_namesakes_on_two_buses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

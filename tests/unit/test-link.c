@@ -2,18 +2,27 @@
 /* The links themselves, on pseudo-terminals and local connections, and how a bus lives with them. */
 #include "field-rig.h"
 
+#include <asm/termbits.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/serial.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/resolver.h"
+#include "field/alias.h"
+#include "field/holder.h"
 #include "util/alloc.h"
 
 /* Steps the loop until the condition holds; what it waits for is another part of the kernel. */
@@ -191,6 +200,126 @@ static void test_serial_refusals(void **state)
 	loop_destroy(bench.loop);
 }
 
+/* A driver that a test stands for: what it is told, and what it says. */
+static struct driver {
+	bool there, crippled; /* crippled: it does another baud rate than it was told */
+	int refuses; /* errno of setting the line; 0: takes it */
+	struct serial_rs485 mode;
+} driver;
+
+int __real_ioctl(int fd, unsigned long request, void *argument);
+int __wrap_ioctl(int fd, unsigned long request, void *argument);
+
+int __wrap_ioctl(int fd, unsigned long request, void *argument)
+{
+	if (driver.there && request == TIOCGRS485)
+		return memcpy(argument, &driver.mode, sizeof(driver.mode)) ? 0 : -1;
+	if (driver.there && request == TIOCSRS485)
+		return memcpy(&driver.mode, argument, sizeof(driver.mode)) ? 0 : -1;
+	if (driver.refuses && request == TCSETS2) {
+		errno = driver.refuses;
+		return -1;
+	}
+	int result = __real_ioctl(fd, request, argument);
+	if (driver.crippled && request == TCGETS2)
+		((struct termios2 *)argument)->c_ospeed = 9600;
+	return result;
+}
+
+static void test_serial_drivers(void **state)
+{
+	struct bench bench;
+	bench_init(&bench);
+	char path[64];
+	int master = open_terminal(path, sizeof(path));
+	struct conf_link conf = serial_conf(path);
+	struct link *link = adopt(&bench, link_serial_create(bench.loop, &conf));
+	conf.rs485 = true;
+	driver = (struct driver){ .there = true,
+		.mode = { .flags = SER_RS485_RX_DURING_TX, .delay_rts_before_send = 9 } };
+	assert_int_equal(0, link->ops->open(link, bench.why));
+	assert_int_equal(driver.mode.flags, SER_RS485_ENABLED | SER_RS485_RTS_ON_SEND);
+	assert_int_equal(driver.mode.delay_rts_before_send, 9);
+	link->ops->close(link);
+	conf.rs485_rts = RTS_LOW;
+	conf.rs485_before_ms = 2;
+	conf.rs485_after_ms = 3;
+	assert_int_equal(0, link->ops->open(link, bench.why));
+	assert_int_equal(driver.mode.flags, SER_RS485_ENABLED | SER_RS485_RTS_AFTER_SEND);
+	assert_int_equal(driver.mode.delay_rts_before_send, 2);
+	assert_int_equal(driver.mode.delay_rts_after_send, 3);
+	link->ops->close(link);
+	conf.rs485 = false;
+	conf.paced = ANSWER_YES;
+	driver = (struct driver){ .refuses = EINVAL };
+	assert_int_equal(-EINVAL, link->ops->open(link, bench.why));
+	assert_non_null(strstr(bench.why, "refuses 12345 baud"));
+	driver = (struct driver){ .crippled = true };
+	assert_int_equal(-EINVAL, link->ops->open(link, bench.why));
+	assert_non_null(strstr(bench.why, "cannot do 12345 baud, the nearest is 9600"));
+	driver = (struct driver){ .there = false };
+	link->ops->destroy(link);
+	close(master);
+	loop_destroy(bench.loop);
+}
+
+/* Somebody who locks nothing, as most programs do. */
+static void test_who_holds_a_port(void **state)
+{
+	char path[64], holder[64], wanted[64], byte = 0;
+	int master = open_terminal(path, sizeof(path)), ready[2];
+	assert_int_equal(0, pipe2(ready, O_CLOEXEC));
+	pid_t child = fork();
+	if (child == 0) {
+		int fd = open(path, O_RDWR | O_NOCTTY);
+		prctl(PR_SET_NAME, "other-master");
+		_exit(fd < 0 || write(ready[1], &byte, 1) != 1 || pause() == 0);
+	}
+	assert_int_equal(1, read(ready[0], &byte, 1));
+	holder_find(path, holder, sizeof(holder));
+	snprintf(wanted, sizeof(wanted), "other-master (process %d)", (int)child);
+	assert_string_equal(wanted, holder);
+	kill(child, SIGKILL);
+	assert_int_equal(child, waitpid(child, NULL, 0));
+	holder_find(path, holder, sizeof(holder));
+	assert_string_equal("", holder);
+	holder_find("/nonexistent/port", holder, sizeof(holder));
+	assert_string_equal("", holder);
+	close(ready[0]);
+	close(ready[1]);
+	close(master);
+}
+
+static void test_names_that_survive(void **state)
+{
+	char text[400];
+	alias_advise("/nonexistent", "/dev/serial/by-id/usb-x", text, sizeof(text));
+	assert_string_equal("", text);
+	alias_advise("/nonexistent", "/dev/ttyS1", text, sizeof(text));
+	assert_string_equal("", text);
+	alias_advise("/nonexistent", "/dev/ttyUSB99", text, sizeof(text));
+	assert_non_null(strstr(text, "/dev/ttyUSB99 may be another port"));
+	assert_non_null(strstr(text, "write a name of /dev/serial/by-id or by-path instead"));
+
+	char path[64], folder[] = "/tmp/test-link-XXXXXX";
+	int master = open_terminal(path, sizeof(path));
+	assert_non_null(mkdtemp(folder));
+	OWNED char *ids = must_printf("%s/by-path", folder);
+	OWNED char *name = must_printf("%s/usb-1-port0", ids);
+	OWNED char *port = must_printf("%s/ttyUSB7", folder);
+	assert_return_code(mkdir(ids, 0755), errno);
+	assert_return_code(symlink(path, name), errno);
+	assert_return_code(symlink(path, port), errno);
+	alias_advise(folder, port, text, sizeof(text));
+	OWNED char *wanted = must_printf("write %s instead", name);
+	assert_non_null(strstr(text, wanted));
+	unlink(name);
+	unlink(port);
+	rmdir(ids);
+	rmdir(folder);
+	close(master);
+}
+
 /* ---- TCP ------------------------------------------------------------------------------------ */
 
 static int listen_locally(uint16_t *port)
@@ -325,9 +454,9 @@ static void test_lost_and_opened_again(void **state)
 	assert_true(rig->link_up);
 	assert_true(rig->readings - before >= 2);
 	assert_int_equal(3, rig->changes);
-	/* No device is blamed for it. */
+	/* The devices went with the link, once each, and came back with it. */
 	assert_int_equal(HEALTH_OK, rig->health[0]);
-	assert_int_equal(2, rig->healths);
+	assert_int_equal(2 + 2 + 2, rig->healths);
 	assert_true(rig->devices[0]->tasks[0].missed > 190);
 	assert_int_equal(1, rig->bus->link_losses);
 	rig_destroy(rig);
@@ -456,6 +585,9 @@ int main(void)
 		cmocka_unit_test(test_serial_carries_bytes),
 		cmocka_unit_test(test_serial_tells_of_unplugging),
 		cmocka_unit_test(test_serial_refusals),
+		cmocka_unit_test(test_serial_drivers),
+		cmocka_unit_test(test_who_holds_a_port),
+		cmocka_unit_test(test_names_that_survive),
 		cmocka_unit_test(test_tcp),
 		cmocka_unit_test(test_tcp_name_unknown),
 		cmocka_unit_test(test_lost_and_opened_again),

@@ -172,6 +172,27 @@ static void test_device_decides_for_itself(void **state)
 	rig_destroy(rig);
 }
 
+static void note_poll(struct rig *rig, const struct reading *reading)
+{
+	buffer_printf(rig->context, "%s ", reading->plan->polls[reading->poll].request->name);
+}
+
+static void test_declared_order_where_all_are_due(void **state)
+{
+	struct rig *rig = rig_create(&merging);
+	OWNED_BUFFER order = BUFFER_EMPTY;
+	struct rig_poll polls[] = { { .name = "a", .period = 1, .count = 4, .address = 100 },
+		{ .name = "b", .period = 1, .count = 4, .address = 50 },
+		{ .name = "c", .period = 1, .count = 4, .address = 104 },
+		{ .name = "d", .period = 1, .count = 4 } };
+	rig->context = &order;
+	rig->on_reading = note_poll;
+	rig_run_plan(rig, 0, polls, 4);
+	rig_run(rig, 900000);
+	assert_string_equal("a c b d ", buffer_text(&order));
+	rig_destroy(rig);
+}
+
 static void test_refused_poll_stands_alone(void **state)
 {
 	struct rig *rig = rig_create(&merging);
@@ -424,6 +445,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_merged),
 		cmocka_unit_test(test_what_keeps_apart),
 		cmocka_unit_test(test_device_decides_for_itself),
+		cmocka_unit_test(test_declared_order_where_all_are_due),
 		cmocka_unit_test(test_refused_poll_stands_alone),
 		cmocka_unit_test(test_hole_that_is_refused),
 		cmocka_unit_test(test_two_holes),

@@ -244,6 +244,15 @@ static void tell_commands(struct rig *rig)
 	command_destroy(command);
 }
 
+static void tell_reloads(struct rig *rig)
+{
+	broker_reload(rig->broker, "boiler.lua", "\"result\":\"reloaded\"");
+	broker_reload(rig->broker, "boiler.lua",
+		"\"result\":\"kept the old one\",\"problems\":["
+		"\"/etc/enos-bridge/scripts/boiler.lua:3: unexpected symbol near ',' "
+		"[line 3: polls = {,}]\"]");
+}
+
 static void tell_states(struct rig *rig)
 {
 	struct health *health = health_create(0, HEALTH_DOWN);
@@ -318,7 +327,8 @@ static void says_what_the_document_says(void **state)
 	rig_reading(rig, 0, 0x00e60019);
 	tell_reports(rig);
 	tell_commands(rig);
-	rig_until(rig, first.count == 3 + 5 + 4);
+	tell_reloads(rig);
+	rig_until(rig, first.count == 3 + 5 + 4 + 2);
 	for (size_t i = 0; i < first.count; i++) {
 		if (strstr(first.said[i], "meter-1/state"))
 			continue; /* as meter-2's, which is the example */
@@ -329,7 +339,7 @@ static void says_what_the_document_says(void **state)
 	hang_up(&first, rig);
 	tell_states(rig);
 	rig_until(
-		rig, rig_count(rig, "published") == 3 + 9 + 2 && rig_count(rig, "in_flight") == 0);
+		rig, rig_count(rig, "published") == 3 + 11 + 2 && rig_count(rig, "in_flight") == 0);
 	listen_to(&later, rig, fixture->server.port);
 	rig_until(rig, later.count == 4);
 	assert_non_null(heard(&later, "bus/rs485-1/state (QoS 1, retained)"));

@@ -325,6 +325,15 @@ static void late_points_are_resumed(void **state)
 		"{\"id\":\"1\",\"version\":\"1.0\",\"method\":\"thing.measurepoint.resume\",\"params\":{"
 		"\"measurepoints\":{\"a\":1},\"time\":1000}}");
 	assert_int_equal(draft.count, 1);
+	/* Late ones go together, and what is not late ends their batch. */
+	const struct report *late[] = { reports[0], reports[0], reports[1] };
+	draft = (struct draft){ .id = 4 };
+	assert_int_equal(payload_write(&payload, late, 3, &draft, &terms), 0);
+	expect(&payload, "thing/measurepoint/resume/batch",
+		"{\"id\":\"4\",\"version\":\"1.0\",\"method\":\"thing.measurepoint.resume.batch\","
+		"\"params\":[{\"measurepoints\":{\"a\":1},\"time\":1000},"
+		"{\"measurepoints\":{\"a\":1},\"time\":1000}]}");
+	assert_int_equal(draft.count, 2);
 	/* The others go together; and a late one ends a batch. */
 	draft = (struct draft){ .id = 2 };
 	assert_int_equal(payload_write(&payload, first + 1, 2, &draft, &terms), 0);
@@ -339,10 +348,36 @@ static void late_points_are_resumed(void **state)
 	payload_finish(&payload);
 }
 
+/* What was read before the clock was set has its time from the boot-time clock. */
+static void times_are_corrected(void **state)
+{
+	const struct calendar calendar = { .set = true, .boot_ms = 1700000000000 };
+	const struct payload_terms terms = {
+		.max_size = 1024, .late_ms = 1700000001500, .calendar = &calendar
+	};
+	struct payload payload = { .format = 0 };
+	for (int64_t second = 1; second <= 2; second++) {
+		struct report *report = report_of(REPORT_POINTS, 5, "{\"a\":1}");
+		report->stamp.unset = true;
+		report->stamp.mono_us = second * USEC_PER_SEC;
+		struct draft draft = { .id = 1 };
+		assert_int_equal(payload_write(&payload, (const struct report *const *)&report, 1,
+					 &draft, &terms),
+			0);
+		assert_string_equal(buffer_text(&payload.topic),
+			second == 1 ? "thing/measurepoint/resume" : "thing/measurepoint/post");
+		assert_non_null(strstr(buffer_text(&payload.body),
+			second == 1 ? "\"time\":1700000001000}" : "\"time\":1700000002000}"));
+		report_release(report);
+	}
+	payload_finish(&payload);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(late_points_are_resumed),
+		cmocka_unit_test(times_are_corrected),
 		cmocka_unit_test(writes_points),
 		cmocka_unit_test(writes_events_and_attributes),
 		cmocka_unit_test(passes_raw_bytes_through),

@@ -213,17 +213,18 @@ static void test_loading(void **state)
 	check_error("local x = = 3", "test.lua:1: unexpected symbol near '='");
 	check_error("x = 'unfinished", "test.lua:1: unfinished string");
 	check_error("\x1bLua", "test.lua: is compiled Lua: only source text is loaded");
-	check_error("return 5", "test.lua: the file returns a number");
-	check_error("local x = 1", "test.lua: the file returns nothing: it is to end in 'return {");
-	check_error("", "test.lua: the file returns nothing");
+	check_error("return 5", "test.lua:1: the file returns a number");
+	check_error(
+		"local x = 1", "test.lua:1: the file returns nothing: it is to end in 'return {");
+	check_error("", "test.lua:1: the file returns nothing");
 	check_error("return { 1, 2 }", "test.lua: the file returns a list");
 	check_error("return {\n decod = function() end }",
 		"test.lua:2: the file returns an unknown 'decod': it may have parameters, setup");
-	check_error("return { version = 5 }", "test.lua: the file returns an unknown 'version'");
-	check_error(
-		"return { decode = {} }", "test.lua: 'decode' is a table: it is to be a function");
+	check_error("return { version = 5 }", "test.lua:1: the file returns an unknown 'version'");
+	check_error("return { decode = {} }",
+		"test.lua:1: 'decode' is a table: it is to be a function");
 	check_error("return { polls = 5 }",
-		"test.lua: 'polls' is a number: it is to be a function or a list");
+		"test.lua:1: 'polls' is a number: it is to be a function or a list");
 	check_error("\nreturn os.execute('true')", "test.lua:2: 'os' is not there for scripts");
 	struct fixture fixture;
 	assert_int_equal(load(&fixture, "\xef\xbb\xbfreturn {}", &usual_limits), 0);

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "field-rig.h"
 
+#include <errno.h>
+#include <string.h>
+
+#include "field/schedule.h"
+
 static const struct rig_setup line_9600 = {
 	.devices = 10, .baud = 9600, .paced = true, .echo = ANSWER_AUTO, .retries = 2
 };
@@ -98,6 +103,35 @@ static void test_missed_periods_are_counted(void **state)
 	const struct task *task = &rig->devices[0]->tasks[0];
 	assert_true(task->missed > 500);
 	assert_in_range(task->missed + rig->readings, 995, 1002);
+	assert_int_equal(task->missed, rig->bus->missed);
+	/* Said once in ten minutes. */
+	const char *said = strstr(buffer_text(&rig->log), "were missed");
+	assert_non_null(said);
+	assert_non_null(strstr(said, "poll live of device unit-1, every 0.1 s"));
+	assert_null(strstr(said + 1, "were missed"));
+	rig_run(rig, 600 * USEC_PER_SEC);
+	said = strstr(buffer_text(&rig->log), "were missed");
+	assert_non_null(strstr(said + 1, "were missed"));
+	rig_destroy(rig);
+}
+
+static void test_outages_are_no_overload(void **state)
+{
+	struct rig *rig = rig_create(&line_9600);
+	rig_poll_all(rig, &(struct rig_poll){ .count = 10, .period = 1 });
+	rig_run(rig, 10 * USEC_PER_SEC);
+	rig->units[3].dead = true;
+	rig_run(rig, 200 * USEC_PER_SEC);
+	rig->units[3].dead = false;
+	rig_run(rig, 70 * USEC_PER_SEC);
+	rig->open_result = -ENOENT;
+	rig_lose(rig, ENODEV);
+	rig_run(rig, 100 * USEC_PER_SEC);
+	rig->open_result = 0;
+	rig_run(rig, 20 * USEC_PER_SEC);
+	assert_true(rig->devices[2]->tasks[0].missed > 50);
+	assert_in_range(rig->bus->missed, 0, 5);
+	assert_null(strstr(buffer_text(&rig->log), "were missed"));
 	rig_destroy(rig);
 }
 
@@ -158,6 +192,37 @@ static void test_tcp_polls_fall_into_slots(void **state)
 	rig_destroy(rig);
 }
 
+static void test_slots_grow_with_the_period(void **state)
+{
+	static const struct {
+		double period;
+		int64_t slot_ms;
+	} cases[] = { { 0.9, 0 }, { 1, 50 }, { 3, 100 }, { 5, 250 }, { 12, 500 }, { 20, 1000 },
+		{ 3600, 1000 } };
+	struct rig *rig = rig_create(&(struct rig_setup){ .devices = 7, .in_flight = 4 });
+	for (uint32_t i = 0; i < 7; i++)
+		assert_int_equal(cases[i].slot_ms * USEC_PER_MSEC,
+			schedule_slot_us(rig->bus, (int64_t)(cases[i].period * 1e6)));
+	for (uint32_t i = 1; i < 7; i++) {
+		rig_run(rig, 12345);
+		rig_run_plan(
+			rig, i, &(struct rig_poll){ .count = 10, .period = cases[i].period }, 1);
+		assert_int_equal(
+			0, rig->devices[i]->tasks[0].due_us % (cases[i].slot_ms * USEC_PER_MSEC));
+	}
+	/* However long the periods, each has its readings, and none is late. */
+	rig_run(rig, 600 * USEC_PER_SEC);
+	for (uint32_t i = 1; i < 6; i++) {
+		assert_in_range(
+			rig->device_readings[i], 600 / cases[i].period, 600 / cases[i].period + 2);
+		assert_true(rig->devices[i]->tasks[0].late_max_us < 1000);
+	}
+	rig_destroy(rig);
+	rig = rig_create(&line_9600);
+	assert_int_equal(0, schedule_slot_us(rig->bus, 60 * USEC_PER_SEC));
+	rig_destroy(rig);
+}
+
 static void test_heartbeat_is_written_and_not_repeated(void **state)
 {
 	struct rig *rig = rig_create(&line_9600);
@@ -184,6 +249,8 @@ int main(void)
 		cmocka_unit_test(test_slow_poll_among_fast_ones),
 		cmocka_unit_test(test_urgent_first_without_starving),
 		cmocka_unit_test(test_missed_periods_are_counted),
+		cmocka_unit_test(test_outages_are_no_overload),
+		cmocka_unit_test(test_slots_grow_with_the_period),
 		cmocka_unit_test(test_plan_change_keeps_phase),
 		cmocka_unit_test(test_plan_change_during_transaction),
 		cmocka_unit_test(test_tcp_polls_fall_into_slots),

@@ -168,6 +168,32 @@ static void every_damage_of_the_log_is_survived(void **state)
 	rig_finish(&rig);
 }
 
+static void of_damaged_files_the_newest_stay(void **state)
+{
+	struct rig rig;
+	struct copy file, log;
+	rig_init(&rig);
+	log_set_sink(hush, NULL);
+	make_files(&rig, &file, &log);
+	const struct copy nonsense = { file.bytes + 1, 5000 };
+	for (int i = 0; i < 9; i++) {
+		save(rig.path, "", nonsense);
+		survives(&rig);
+	}
+	assert_in_range(rig_files(&rig, "spool.db.damaged-"), 4, 8);
+	/* Those before the last four are gone. */
+	OWNED char *last = must_printf("%s.damaged-99999999999", rig.path);
+	save(last, "", nonsense);
+	save(rig.path, "", nonsense);
+	survives(&rig);
+	assert_int_equal(access(last, F_OK), 0);
+	assert_in_range(rig_files(&rig, "spool.db.damaged-"), 4, 8);
+	log_set_sink(NULL, NULL);
+	free(file.bytes);
+	free(log.bytes);
+	rig_finish(&rig);
+}
+
 static void what_can_be_read_is_kept(void **state)
 {
 	struct rig rig;
@@ -330,6 +356,7 @@ int main(void)
 		cmocka_unit_test(every_damage_is_survived),
 		cmocka_unit_test(every_damage_of_the_log_is_survived),
 		cmocka_unit_test(what_can_be_read_is_kept),
+		cmocka_unit_test(of_damaged_files_the_newest_stay),
 		cmocka_unit_test(a_file_of_a_later_version_is_set_aside),
 		cmocka_unit_test(a_quiet_device_keeps_its_rows),
 		cmocka_unit_test(what_is_too_old_goes),

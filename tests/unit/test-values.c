@@ -13,10 +13,11 @@
 struct mischief {
 	uint64_t random;
 	uint32_t percent; /* of the answers are bad */
+	int64_t very_late_us; /* that one comes after its time-out */
 	int64_t latest_us; /* that a late answer comes after its request */
 	int64_t repeat_us; /* at the latest that a frame comes again after its first time */
 	bool refuses; /* some reads, with exception 2, so that what is merged is taken apart */
-	uint32_t done[9];
+	uint32_t done[16];
 };
 
 static uint32_t draw(struct mischief *mischief, uint32_t below)
@@ -25,7 +26,22 @@ static uint32_t draw(struct mischief *mischief, uint32_t below)
 	return (uint32_t)((mischief->random >> 33) % below);
 }
 
-enum trick { LATE, FOREIGN, CUT, REPEATED, CORRUPTED, DRIPPED, SILENT, GARBAGE, REFUSED };
+enum trick {
+	LATE,
+	VERY_LATE, /* beyond the time-out, up to what is reckoned with */
+	FOREIGN,
+	CUT,
+	REPEATED,
+	CORRUPTED,
+	DRIPPED,
+	TORN, /* with a pause in the middle, longer than a frame may have */
+	BURST, /* frames of others and of the device, at once */
+	RENUMBERED, /* TCP: the answer to another request */
+	REFUSED,
+	SILENT,
+	GARBAGE,
+	TRICKS
+};
 
 static void say_slowly(
 	struct rig *rig, int64_t at_us, const uint8_t *frame, size_t size, int64_t us)
@@ -34,31 +50,39 @@ static void say_slowly(
 		rig_say(rig, at_us + (int64_t)i * us, frame + i, 1);
 }
 
-static void play(struct rig *rig, const struct heard_request *request)
+/* A frame that does not come in one piece, or not all of it. */
+static void say_in_pieces(
+	struct rig *rig, enum trick trick, int64_t at_us, const uint8_t *frame, size_t size)
 {
 	struct mischief *mischief = rig->context;
-	uint8_t frame[300];
-	uint32_t at;
+	uint8_t garbage[80];
+	uint32_t at = 1 + draw(mischief, (uint32_t)size - 1);
 	bool tcp = !rig->setup.baud;
-	int64_t at_us = request->end_us + rig->bus->gap_us + draw(mischief, 20000);
-	size_t size = rig_answer(request, tcp, frame);
-	if (draw(mischief, 100) >= mischief->percent) {
-		rig_say(rig, at_us, frame, size);
-		return;
+	if (trick == CUT) {
+		rig_say(rig, at_us, frame, at);
+	} else if (trick == DRIPPED && !tcp) {
+		say_slowly(rig, at_us, frame, size, draw(mischief, 40000));
+	} else if (trick != GARBAGE) {
+		rig_say(rig, at_us, frame, at);
+		at_us = (rig->line_end_us > at_us ? rig->line_end_us : at_us) +
+			(trick == TORN ? draw(mischief, 30000) : 0);
+		rig_say(rig, at_us, frame + at, size - at);
+	} else {
+		for (size_t i = 0; i < sizeof(garbage); i++)
+			garbage[i] = (uint8_t)draw(mischief, 256);
+		rig_say(rig, at_us, garbage, 1 + draw(mischief, sizeof(garbage)));
+		rig_say(rig, at_us + draw(mischief, TIMEOUT_US), garbage, 1 + draw(mischief, 9));
 	}
+}
+
+/* Frames of others: one in place of the answer, or several and then the answer. */
+static void say_others(struct rig *rig, enum trick trick, int64_t at_us,
+	const struct heard_request *request, bool tcp)
+{
+	struct mischief *mischief = rig->context;
 	struct heard_request other = *request;
-	enum trick trick = (enum trick)draw(mischief, GARBAGE + 1 + mischief->refuses);
-	/* TCP keeps the bytes and their order: frames there are late, repeated, not ours, or malformed. */
-	if (tcp && (trick == CUT || trick == GARBAGE))
-		trick = LATE;
-	mischief->done[trick]++;
-	switch (trick) {
-	case LATE:
-		at_us = request->end_us + TIMEOUT_US / 2 +
-			draw(mischief, (uint32_t)mischief->latest_us - TIMEOUT_US / 2);
-		rig_say(rig, at_us, frame, size);
-		break;
-	case FOREIGN:
+	uint8_t frame[300];
+	if (trick == FOREIGN) {
 		/* Without pace, what another says in the name of the one just asked cannot be told. */
 		other.unit = (uint8_t)(1 + draw(mischief, rig->setup.devices + 2));
 		if (!rig->setup.paced)
@@ -66,41 +90,80 @@ static void play(struct rig *rig, const struct heard_request *request)
 		if (other.unit == request->unit)
 			other.unit++;
 		rig_say(rig, at_us, frame, rig_answer(&other, tcp, frame));
+		return;
+	}
+	for (int i = 0; i < 4; i++) {
+		other.unit = (uint8_t)(rig->setup.devices + 1 + draw(mischief, 20));
+		rig_say(rig, at_us, frame, rig_answer(&other, tcp, frame));
+		at_us = rig->line_end_us > at_us ? rig->line_end_us : at_us;
+	}
+	rig_say(rig, at_us, frame, rig_answer(request, tcp, frame));
+}
+
+static enum trick choose(struct mischief *mischief, bool tcp)
+{
+	enum trick trick = (enum trick)draw(mischief, TRICKS);
+	/* TCP keeps the bytes and their order: frames there are late, repeated, not ours, or malformed. */
+	if (tcp && (trick == CUT || trick == TORN || trick == GARBAGE))
+		trick = LATE;
+	/* A number is what there is to tell answers by: on a line there is none. */
+	if (!tcp && trick == RENUMBERED)
+		trick = REFUSED;
+	mischief->done[trick]++;
+	return trick;
+}
+
+static void play(struct rig *rig, const struct heard_request *request)
+{
+	struct mischief *mischief = rig->context;
+	uint8_t frame[300];
+	bool tcp = !rig->setup.baud, good;
+	int64_t at_us = request->end_us + rig->bus->gap_us + draw(mischief, 20000);
+	size_t size = rig_answer(request, tcp, frame);
+	good = draw(mischief, 100) >= mischief->percent;
+	enum trick trick = good ? TRICKS : choose(mischief, tcp);
+	switch (trick) {
+	case LATE:
+		at_us = request->end_us + TIMEOUT_US / 2 +
+			draw(mischief, (uint32_t)mischief->latest_us - TIMEOUT_US / 2);
 		break;
-	case CUT:
-		rig_say(rig, at_us, frame, 1 + draw(mischief, (uint32_t)size - 1));
+	case VERY_LATE:
+		at_us = request->end_us + TIMEOUT_US +
+			draw(mischief, (uint32_t)mischief->very_late_us);
 		break;
+	case FOREIGN:
+	case BURST:
+		say_others(rig, trick, at_us, request, tcp);
+		return;
 	case REPEATED:
 		rig_say(rig, at_us, frame, size);
 		at_us = rig->line_end_us > at_us ? rig->line_end_us : at_us;
-		rig_say(rig, at_us + draw(mischief, (uint32_t)mischief->repeat_us), frame, size);
+		at_us += draw(mischief, (uint32_t)mischief->repeat_us);
 		break;
 	case CORRUPTED:
 		/* TCP has no check of its own: only what the frame must be can be wrong there. */
-		at = tcp ? 2 + draw(mischief, 7) : draw(mischief, (uint32_t)size);
-		frame[at] ^= (uint8_t)(1 + draw(mischief, 255));
-		rig_say(rig, at_us, frame, size);
+		frame[tcp ? 2 + draw(mischief, 7) : draw(mischief, (uint32_t)size)] ^= (uint8_t)(1 +
+			draw(mischief, 255));
 		break;
+	case CUT:
 	case DRIPPED:
-		if (tcp) {
-			rig_say(rig, at_us, frame, 5);
-			rig_say(rig, at_us, frame + 5, size - 5);
-			break;
-		}
-		say_slowly(rig, at_us, frame, size, draw(mischief, 40000));
-		break;
-	case SILENT:
+	case TORN:
+	case GARBAGE:
+		say_in_pieces(rig, trick, at_us, frame, size);
+		return;
+	case RENUMBERED:
+		/* One that is not under way, or the answer would be that one's. */
+		frame[0] ^= 0x40;
 		break;
 	case REFUSED:
-		rig_say(rig, at_us, frame, rig_refusal(request, tcp, 2, frame));
+		size = rig_refusal(request, tcp, mischief->refuses ? 2 : 4, frame);
 		break;
-	case GARBAGE:
-		for (size_t i = 0; i < sizeof(frame); i++)
-			frame[i] = (uint8_t)draw(mischief, 256);
-		rig_say(rig, at_us, frame, 1 + draw(mischief, 80));
-		rig_say(rig, at_us + draw(mischief, TIMEOUT_US), frame, 1 + draw(mischief, 9));
+	case SILENT:
+		return;
+	case TRICKS:
 		break;
 	}
+	rig_say(rig, at_us, frame, size);
 }
 
 static uint32_t transactions(void)
@@ -140,17 +203,17 @@ static void run(const struct rig_setup *setup, struct mischief *mischief, uint32
 		rig->bus->stats.errors[EB_SHORT], rig->bus->early);
 	assert_int_equal(0, rig->wrong);
 	assert_true(rig->readings > wanted / 4);
-	for (int trick = LATE; trick <= GARBAGE; trick++)
-		assert_true(mischief->done[trick] > 0 || !setup->baud);
-	assert_true(mischief->done[REFUSED] > 0 || !mischief->refuses);
+	for (int trick = LATE; trick < TRICKS; trick++)
+		assert_true(mischief->done[trick] > 0 || !setup->baud || trick == RENUMBERED);
 	rig_destroy(rig);
 }
 
 static void test_uart_with_many_units(void **state)
 {
-	struct mischief mischief = {
-		.percent = 20, .latest_us = 2 * TIMEOUT_US, .repeat_us = 10000
-	};
+	struct mischief mischief = { .percent = 20,
+		.latest_us = 2 * TIMEOUT_US,
+		.very_late_us = 7 * TIMEOUT_US / 2,
+		.repeat_us = 10000 };
 	run(&(struct rig_setup){ .devices = 10,
 		    .baud = 9600,
 		    .paced = true,
@@ -162,9 +225,10 @@ static void test_uart_with_many_units(void **state)
 
 static void test_uart_with_one_unit(void **state)
 {
-	struct mischief mischief = {
-		.percent = 10, .latest_us = 2 * TIMEOUT_US, .repeat_us = 4000
-	};
+	struct mischief mischief = { .percent = 10,
+		.latest_us = 2 * TIMEOUT_US,
+		.very_late_us = 7 * TIMEOUT_US / 2,
+		.repeat_us = 4000 };
 	run(&(struct rig_setup){ .devices = 1,
 		    .baud = 19200,
 		    .paced = true,
@@ -176,9 +240,10 @@ static void test_uart_with_one_unit(void **state)
 
 static void test_line_without_pace(void **state)
 {
-	struct mischief mischief = {
-		.percent = 10, .latest_us = 2 * TIMEOUT_US, .repeat_us = 3000
-	};
+	struct mischief mischief = { .percent = 10,
+		.latest_us = 2 * TIMEOUT_US,
+		.very_late_us = 7 * TIMEOUT_US / 2,
+		.repeat_us = 3000 };
 	run(&(struct rig_setup){ .devices = 3,
 		    .baud = 9600,
 		    .echo = ANSWER_AUTO,
@@ -189,9 +254,10 @@ static void test_line_without_pace(void **state)
 
 static void test_tcp_with_numbers(void **state)
 {
-	struct mischief mischief = {
-		.percent = 10, .latest_us = 20 * TIMEOUT_US, .repeat_us = 20 * TIMEOUT_US
-	};
+	struct mischief mischief = { .percent = 10,
+		.latest_us = 20 * TIMEOUT_US,
+		.very_late_us = 50 * TIMEOUT_US,
+		.repeat_us = 20 * TIMEOUT_US };
 	run(&(struct rig_setup){ .devices = 6, .in_flight = 4, .timeout_ms = 200, .retries = 1 },
 		&mischief, 5);
 }
@@ -199,9 +265,11 @@ static void test_tcp_with_numbers(void **state)
 /* Each poll has its own part of what was read together, whatever of it is refused and asked anew. */
 static void test_merged_on_a_uart(void **state)
 {
-	struct mischief mischief = {
-		.percent = 15, .latest_us = 2 * TIMEOUT_US, .repeat_us = 4000, .refuses = true
-	};
+	struct mischief mischief = { .percent = 15,
+		.latest_us = 2 * TIMEOUT_US,
+		.very_late_us = 7 * TIMEOUT_US / 2,
+		.repeat_us = 4000,
+		.refuses = true };
 	run(&(struct rig_setup){ .devices = 5,
 		    .baud = 19200,
 		    .paced = true,
@@ -217,6 +285,7 @@ static void test_merged_over_tcp(void **state)
 {
 	struct mischief mischief = { .percent = 15,
 		.latest_us = 20 * TIMEOUT_US,
+		.very_late_us = 50 * TIMEOUT_US,
 		.repeat_us = 20 * TIMEOUT_US,
 		.refuses = true };
 	run(&(struct rig_setup){ .devices = 4,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words that the tables of keys are written in. */
-#ifndef EB_CORE_CONF_TABLE_H
-#define EB_CORE_CONF_TABLE_H
+/* Short words for the tables of keys: where a key's value goes, and what it may be. */
+#ifndef EB_CORE_CONF_FIELDS_H
+#define EB_CORE_CONF_FIELDS_H
+
+#include "core/conf_schema.h"
 
 #define AT(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
 #define TEXT(type, member) .kind = FIELD_TEXT, AT(type, member)
