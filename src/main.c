@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bridge/bridge.h"
+#include "bridge/keepsake.h"
 #include "bridge/outline.h"
 #include "util/alloc.h"
 #include "util/detach.h"
@@ -87,13 +88,17 @@ static const struct conf_defaults defaults = {
 };
 
 /* Reads all that a person wrote.  NULL after the problems were printed. */
-static struct fleet *load(const struct options *options, struct conf **conf)
+static struct fleet *load(
+	const struct options *options, struct conf **conf, struct keepsake **keepsake)
 {
 	struct problems problems = PROBLEMS_NONE;
 	struct fleet *fleet = NULL;
 	*conf = conf_load(options->path, &defaults, &problems);
+	/* A check leaves the files of the daemon that runs alone. */
+	if (*conf && !options->test)
+		*keepsake = keepsake_load((*conf)->gateway.state_dir);
 	if (*conf)
-		fleet = fleet_create(*conf, &problems);
+		fleet = fleet_create(*conf, *keepsake, &problems);
 	problems_print(&problems, stderr);
 	if (!fleet)
 		fprintf(stderr,
@@ -175,7 +180,8 @@ static void block_signals(sigset_t *set)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int run(struct conf *conf, struct fleet *fleet, struct detached *detached)
+static int run(struct conf *conf, struct fleet *fleet, struct keepsake *keepsake,
+	struct detached *detached)
 {
 	struct clock clock = CLOCK_SYSTEM;
 	struct loop *loop = NULL;
@@ -191,6 +197,7 @@ static int run(struct conf *conf, struct fleet *fleet, struct detached *detached
 	struct bridge_setup setup = { .conf = conf,
 		.defaults = &defaults,
 		.fleet = fleet,
+		.keepsake = keepsake,
 		.loop = loop,
 		.watchdog_us = service_watchdog_us() };
 	if (result == 0)
@@ -222,8 +229,10 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	struct conf *conf;
-	struct fleet *fleet = load(&options, &conf);
+	struct keepsake *keepsake = NULL;
+	struct fleet *fleet = load(&options, &conf, &keepsake);
 	if (!fleet) {
+		keepsake_destroy(keepsake);
 		conf_destroy(conf);
 		return EXIT_CONFIG;
 	}
@@ -238,9 +247,10 @@ int main(int argc, char **argv)
 		status = 1;
 	} else {
 		raise_file_limit(conf);
-		status = run(conf, fleet, &detached);
+		status = run(conf, fleet, keepsake, &detached);
 	}
 	fleet_destroy(fleet);
+	keepsake_destroy(keepsake);
 	conf_destroy(conf);
 	return status;
 }

@@ -34,6 +34,8 @@ extern "C" {
 #define EB_REQUEST_MAX 4096u
 #define EB_ADDRESS_MAX 15u
 #define EB_KEY_MAX 31u
+/* The most numbers that a write puts somewhere, as target() says. */
+#define EB_NUMBERS_MAX 2000u
 
 /* What a plugin can run on; struct eb_plugin names a set of them, struct eb_line one. */
 #define EB_SERIAL 1u
@@ -96,7 +98,12 @@ struct eb_line {
 /* What the protocol asks of the line; zeroed by the host, set by open(). */
 struct eb_timing {
 	uint32_t gap_us; /* silence that must stand before a request */
-	uint32_t max_in_flight; /* most requests outstanding at once; 0 means 1 */
+	/*
+	 * Most requests outstanding at once; 0 means 1.  More than 1 says that an answer carries the
+	 * number of its request (eb_outstanding.tag): then the host takes a late answer for one that
+	 * is not outstanding any more, and neither waits after a time-out nor drains the line.
+	 */
+	uint32_t max_in_flight;
 };
 
 /* ---- requests ------------------------------------------------------------------------------- */
@@ -195,6 +202,15 @@ struct eb_verdict {
 	uint8_t key[EB_KEY_MAX];
 };
 
+/* What a write changes: count places from first on, of a kind in the words of the settings. */
+struct eb_target {
+	const char *kind; /* "holding_registers"; lives as long as the plugin */
+	uint64_t first;
+	uint32_t count;
+	uint32_t number_count; /* 0: what it writes is no numbers, or depends on what is there */
+	int64_t *numbers; /* the host's; room for EB_NUMBERS_MAX */
+};
+
 /* ---- the plugin ----------------------------------------------------------------------------- */
 
 struct eb_plugin {
@@ -251,6 +267,20 @@ struct eb_plugin {
 	/* Optional: "unit 3: read holding registers 0 to 9" for logs; at most room bytes with NUL. */
 	void (*describe)(
 		const void *state, const struct eb_request *request, char *text, size_t room);
+	/*
+	 * Optional: what a write changes, for what a site allows and for commands that a newer one makes
+	 * pointless; 0, or -ENOENT: it cannot be said.
+	 */
+	int (*target)(const void *state, const struct eb_request *write, struct eb_target *target);
+	/*
+	 * Optional, both or neither, and only with target(): the request that reads what a write wrote (as
+	 * for request(): *read comes zeroed but for data and address); 0, or -ENOENT: nothing can.
+	 * numbers() gets those in the contents of its answer, in the order of target(); returns how many.
+	 */
+	int (*read_back)(
+		const void *state, const struct eb_request *write, struct eb_request *read);
+	int (*numbers)(const void *state, const struct eb_request *read, const uint8_t *content,
+		size_t size, int64_t *numbers);
 };
 
 #ifdef __cplusplus

@@ -220,4 +220,7 @@ const struct eb_plugin eb_plugin = {
 	.merge = modbus_merge,
 	.cut = modbus_cut,
 	.describe = modbus_describe,
+	.target = modbus_target,
+	.read_back = modbus_read_back,
+	.numbers = modbus_numbers,
 };

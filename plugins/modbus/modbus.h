@@ -104,6 +104,13 @@ int modbus_merge(const void *state, const struct eb_request *a, const struct eb_
 int modbus_cut(const void *state, const struct eb_request *merged, const struct eb_request *part,
 	const uint8_t *content, size_t size, uint8_t *out);
 
+/* ---- target.c -------------------------------------------------------------------------------- */
+
+int modbus_target(const void *state, const struct eb_request *write, struct eb_target *target);
+int modbus_read_back(const void *state, const struct eb_request *write, struct eb_request *read);
+int modbus_numbers(const void *state, const struct eb_request *read, const uint8_t *content,
+	size_t size, int64_t *numbers);
+
 /* ---- framings -------------------------------------------------------------------------------- */
 
 uint16_t rtu_crc(const uint8_t *bytes, size_t size);

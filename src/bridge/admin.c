@@ -59,7 +59,7 @@ static const char *argument(const struct control_request *request, const char *k
 
 static void print_counts(struct bridge *bridge, struct buffer *json)
 {
-	uint32_t health[HEALTH_DOWN + 1] = { 0 }, session[SESSION_WAITING + 1] = { 0 };
+	uint32_t health[HEALTH_DOWN + 1] = { 0 }, session[SESSION_STATES] = { 0 };
 	for (uint32_t i = 0; i < bridge->conf->device_count; i++) {
 		health[bridge->fleet->devices[i].health]++;
 		session[cloud_device_state(bridge->cloud, i)]++;
@@ -68,7 +68,7 @@ static void print_counts(struct bridge *bridge, struct buffer *json)
 	for (int state = 0; state <= HEALTH_DOWN; state++)
 		buffer_printf(json, ",\"%s\":%u", health_name(state), health[state]);
 	buffer_put_text(json, "},\"sessions\":{");
-	for (int state = 0; state <= SESSION_WAITING; state++)
+	for (int state = 0; state < SESSION_STATES; state++)
 		buffer_printf(json, "%s\"%s\":%u", state ? "," : "", session_state_name(state),
 			session[state]);
 	buffer_put_byte(json, '}');
@@ -231,6 +231,7 @@ static const struct admin_command commands[] = {
 	{ "status", false, run_status },
 	{ "device", false, run_device },
 	{ "dump", false, run_dump },
+	{ "audit", false, audit_run },
 	{ "capture", false, run_capture },
 	{ "reload", true, run_reload },
 };
@@ -251,7 +252,7 @@ void admin_request(void *context, const struct control_request *request)
 		return;
 	}
 	control_refuse(bridge->control, request->token,
-		"\"%s\" is no command of this version: status, device, dump, capture and reload are",
+		"\"%s\" is no command of this version: status, device, dump, capture, audit and reload are",
 		request->command);
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bridge/keepsake.h"
 #include "bridge/parts.h"
 #include "util/alloc.h"
 #include "util/service.h"
@@ -77,26 +78,37 @@ static void take_reading(void *context, const struct reading *reading)
 static void take_command(void *context, struct command *command)
 {
 	struct bridge *bridge = context;
-	broker_command(bridge->broker, command);
 	pipeline_submit(bridge->pipeline, command);
 }
 
 static void take_bad_command(void *context, struct command *command, const char *why)
 {
 	struct bridge *bridge = context;
-	broker_command(bridge->broker, command);
 	pipeline_refuse(bridge->pipeline, command, REPLY_REFUSED, why);
+}
+
+static void command_taken(void *context, const struct command *command)
+{
+	struct bridge *bridge = context;
+	broker_command(bridge->broker, command);
 }
 
 static void take_reply(void *context, const struct command *command, struct reply *reply)
 {
 	struct bridge *bridge = context;
-	log_info("device %s: command %s from the %s: code %d%s%s",
-		bridge->conf->devices[command->device].name, command->topic,
-		command_origin_name(command->origin), reply->code, reply->why ? ": " : "",
-		reply->why ? reply->why : "");
 	broker_reply(bridge->broker, command, reply);
 	cloud_reply(bridge->cloud, reply);
+}
+
+static void take_reply_again(void *context, struct reply *reply)
+{
+	struct bridge *bridge = context;
+	cloud_reply(bridge->cloud, reply);
+}
+
+static void take_record(void *context, const struct record *record)
+{
+	audit_take(context, record);
 }
 
 /* ---- changes of state ----------------------------------------------------------------------- */
@@ -113,6 +125,14 @@ static void take_health(struct bridge *bridge, const struct health *health)
 		script_changed(bridge, device);
 	take_reports(bridge, device, MEMBER_HEALTH, &reports);
 	discoveries_health(bridge->discoveries, health->device, health->state);
+	/* Behind what the script had to say of it. */
+	absences_health(bridge->absences, health->device, health->state);
+}
+
+static void take_absence(void *context, uint32_t device, bool absent)
+{
+	struct bridge *bridge = context;
+	cloud_device_pause(bridge->cloud, device, absent);
 }
 
 static void take_found(void *context, struct member *device)
@@ -269,6 +289,15 @@ static void watchdog_expired(struct timer *timer, int64_t now_us)
 	loop_arm(bridge->loop, timer, now_us + (int64_t)bridge->setup.watchdog_us / 3);
 }
 
+/* ---- what scripts keep ---------------------------------------------------------------------- */
+
+static void saving_due(struct timer *timer, int64_t now_us)
+{
+	struct bridge *bridge = container_of(timer, struct bridge, saving);
+	keepsake_save(bridge->setup.keepsake, bridge->fleet);
+	loop_arm(bridge->loop, timer, now_us + bridge->conf->scripts.state_save_s * USEC_PER_SEC);
+}
+
 /* ---- start and stop ------------------------------------------------------------------------- */
 
 static int create_planes(struct bridge *bridge)
@@ -294,11 +323,22 @@ static int create_planes(struct bridge *bridge)
 			.bad_command = take_bad_command,
 			.state = take_session_state,
 			.fate = take_fate } };
+	result = field_create(&bridge->field, &field);
+	if (result == 0)
+		result = cloud_create(&bridge->cloud, &cloud);
+	if (result < 0)
+		return result;
 	struct pipeline_setup pipeline = { .fleet = bridge->fleet,
+		.loop = bridge->loop,
+		.ledger = cloud_ledger(bridge->cloud),
 		.to_field = bridge->to_field,
 		.from_field = bridge->from_field,
 		.context = bridge,
-		.reply = take_reply };
+		.taken = command_taken,
+		.reply = take_reply,
+		.again = take_reply_again,
+		.audit = take_record };
+	bridge->pipeline = pipeline_create(&pipeline);
 	struct discoveries_setup discoveries = { .fleet = bridge->fleet,
 		.loop = bridge->loop,
 		.to_field = bridge->to_field,
@@ -307,10 +347,12 @@ static int create_planes(struct bridge *bridge)
 		.found = take_found,
 		.reading = take_reading };
 	bridge->evidence = evidence_keeper_create(conf);
-	bridge->pipeline = pipeline_create(&pipeline);
 	bridge->discoveries = discoveries_create(&discoveries);
-	result = field_create(&bridge->field, &field);
-	return result < 0 ? result : cloud_create(&bridge->cloud, &cloud);
+	struct absences_setup absences = {
+		.conf = conf, .loop = bridge->loop, .context = bridge, .changed = take_absence
+	};
+	bridge->absences = absences_create(&absences);
+	return 0;
 }
 
 static int create_local(struct bridge *bridge)
@@ -345,6 +387,7 @@ int bridge_create(struct bridge **created, const struct bridge_setup *setup)
 	bridge->started_us = loop_now(setup->loop);
 	bridge->overflow = (struct log_limit){ .window_us = OVERFLOW_SAY_S * USEC_PER_SEC,
 		.burst = 1 };
+	audit_init(bridge);
 	bridge->warnings = (struct log_limit){ .window_us = WARNINGS_SAY_S * USEC_PER_SEC,
 		.burst = WARNINGS_BURST };
 	list_init(&bridge->inquiries);
@@ -387,15 +430,16 @@ void bridge_destroy(struct bridge *bridge)
 	if (!bridge)
 		return;
 	end_field(bridge);
+	loop_disarm(bridge->loop, &bridge->saving);
 	loop_disarm(bridge->loop, &bridge->watchdog);
 	loop_disarm(bridge->loop, &bridge->stopping);
 	loop_disarm(bridge->loop, &bridge->more_mail);
 	loop_remove(bridge->loop, &bridge->mail);
 	for (struct list *link; (link = list_take_first(&bridge->readings));)
 		message_destroy(container_of(link, struct mail, link));
-	if (bridge->pipeline && bridge->cloud)
-		pipeline_destroy(bridge->pipeline);
+	pipeline_destroy(bridge->pipeline);
 	discoveries_destroy(bridge->discoveries);
+	absences_destroy(bridge->absences);
 	admin_finish(bridge);
 	control_destroy(bridge->control);
 	broker_destroy(bridge->broker);
@@ -434,7 +478,12 @@ int bridge_start(struct bridge *bridge)
 		return result;
 	}
 	bridge->field_runs = true;
+	pipeline_start(bridge->pipeline);
 	cloud_start(bridge->cloud);
+	bridge->saving.expired = saving_due;
+	if (bridge->conf->scripts.state_save_s)
+		loop_arm(bridge->loop, &bridge->saving,
+			loop_now(bridge->loop) + bridge->conf->scripts.state_save_s * USEC_PER_SEC);
 	if (bridge->setup.watchdog_us) {
 		bridge->watchdog.expired = watchdog_expired;
 		bridge->ping_answered = true;
@@ -446,7 +495,8 @@ int bridge_start(struct bridge *bridge)
 static void look_whether_done(struct timer *timer, int64_t now_us)
 {
 	struct bridge *bridge = container_of(timer, struct bridge, stopping);
-	size_t pending = cloud_pending(bridge->cloud);
+	/* A command whose reply goes to the disk first is not in the cloud's queue yet. */
+	size_t pending = cloud_pending(bridge->cloud) + pipeline_running(bridge->pipeline);
 	if (pending + bridge->waiting > 0 && now_us < bridge->stop_by_us) {
 		loop_arm(bridge->loop, timer, now_us + STOP_LOOK_MS * USEC_PER_MSEC);
 		return;
@@ -461,6 +511,7 @@ static void look_whether_done(struct timer *timer, int64_t now_us)
 		log_warning("bridge: stopped with %zu reports that the cloud did not acknowledge: "
 			    "they are lost; check the connection to %s",
 			lost, bridge->conf->enos.host);
+	keepsake_save(bridge->setup.keepsake, bridge->fleet);
 	loop_stop(bridge->loop);
 }
 

@@ -16,6 +16,7 @@ struct bridge_setup {
 	struct conf *conf; /* a reload replaces the secrets in it */
 	const struct conf_defaults *defaults; /* for reading it again */
 	struct fleet *fleet;
+	struct keepsake *keepsake;
 	struct loop *loop;
 	uint64_t watchdog_us; /* systemd's interval; 0: none */
 };

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bridge/keepsake.h"
 #include "bridge/proof.h"
 #include "util/alloc.h"
 
@@ -36,7 +37,8 @@ static void load_scripts(struct fleet *fleet, struct problems *problems)
 	}
 }
 
-struct fleet *fleet_create(const struct conf *conf, struct problems *problems)
+struct fleet *fleet_create(
+	const struct conf *conf, struct keepsake *keepsake, struct problems *problems)
 {
 	size_t errors = problems->errors;
 	struct fleet *fleet = must_alloc(sizeof(*fleet));
@@ -51,8 +53,8 @@ struct fleet *fleet_create(const struct conf *conf, struct problems *problems)
 		if (entry && (!entry->script || faulty[index] >= FAULTY_DEVICES_SHOWN))
 			continue;
 		struct problems found = PROBLEMS_NONE;
-		int result = member_init(
-			&fleet->devices[i], conf, i, entry ? entry->script : NULL, NULL, &found);
+		int result = member_init(&fleet->devices[i], conf, i, entry ? entry->script : NULL,
+			keepsake_find(keepsake, &conf->devices[i]), &found);
 		proof_add(problems, &found, path ? path : "");
 		problems_finish(&found);
 		if (result < 0 && entry && ++faulty[index] == FAULTY_DEVICES_SHOWN)

@@ -12,6 +12,8 @@ struct fleet_script {
 	struct script *script;
 };
 
+struct keepsake;
+
 struct fleet {
 	const struct conf *conf;
 	struct fleet_script *scripts;
@@ -19,8 +21,12 @@ struct fleet {
 	struct member *devices; /* conf->device_count */
 };
 
-/* Loads every script and plans every device.  NULL where problems has errors. */
-struct fleet *fleet_create(const struct conf *conf, struct problems *problems);
+/*
+ * Loads every script and plans every device, with the state that was kept of it; keepsake may be NULL.
+ * NULL where problems has errors.
+ */
+struct fleet *fleet_create(
+	const struct conf *conf, struct keepsake *keepsake, struct problems *problems);
 void fleet_destroy(struct fleet *fleet);
 
 /* Is told of each device that a fresh script took over. */

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "bridge/load.h"
+#include "field/alias.h"
 #include "util/clock.h"
 
 /* Of the line, for all devices that are down (field/health.h). */
@@ -20,6 +21,17 @@ static void print_link(const struct conf_bus *bus, FILE *to)
 			parity[link->parity], link->stop_bits);
 	else
 		fprintf(to, "%s port %u", link->host, link->port);
+}
+
+/* A port whose name does not survive replugging. */
+static void print_advice(const struct conf_bus *bus, FILE *to)
+{
+	char text[400];
+	if (bus->link.type != CONF_LINK_SERIAL)
+		return;
+	alias_advise(ALIAS_FOLDER, bus->link.path, text, sizeof(text));
+	if (text[0])
+		fprintf(to, "  %s\n", text);
 }
 
 static void print_polls(const struct member *device, FILE *to)
@@ -148,6 +160,7 @@ static void print_bus(const struct fleet *fleet, uint32_t number, FILE *to)
 	fprintf(to, "bus %s: %s, ", bus->name, bus->plugin_name);
 	print_link(bus, to);
 	fprintf(to, ", timeout %u ms\n", bus->timeout_ms);
+	print_advice(bus, to);
 	uint32_t shown = 0;
 	for (uint32_t i = 0; i < conf->device_count && shown < OUTLINE_DEVICES_MAX; i++) {
 		const struct member *device = &fleet->devices[i];

@@ -3,6 +3,7 @@
 #ifndef EB_BRIDGE_PARTS_H
 #define EB_BRIDGE_PARTS_H
 
+#include "bridge/absence.h"
 #include "bridge/bridge.h"
 #include "bridge/discovery.h"
 #include "bridge/evidence.h"
@@ -39,6 +40,7 @@ struct bridge {
 	bool field_runs;
 	struct pipeline *pipeline;
 	struct discoveries *discoveries;
+	struct absences *absences;
 	struct cloud *cloud;
 	struct broker *broker; /* NULL: no echo */
 	struct control *control; /* NULL: no socket */
@@ -53,6 +55,8 @@ struct bridge {
 	uint64_t query_serial;
 	int64_t started_us;
 
+	struct timer saving; /* of what scripts keep */
+
 	struct timer watchdog;
 	bool ping_answered; /* since the last one was sent */
 
@@ -60,6 +64,7 @@ struct bridge {
 	int64_t stop_by_us;
 	bool stop_asked;
 
+	struct log_limit audit; /* lines about commands */
 	struct log_limit warnings; /* lines about what scripts warn of */
 	struct log_limit overflow;
 	uint64_t overflow_seen; /* readings dropped, as last reported */
@@ -69,6 +74,10 @@ struct bridge {
 void admin_request(void *context, const struct control_request *request);
 void admin_answer(struct bridge *bridge, struct answer *answer);
 void admin_finish(struct bridge *bridge);
+/* audit.c: records of commands, to the broker and the log; and the last ones for who asks. */
+void audit_init(struct bridge *bridge);
+void audit_take(struct bridge *bridge, const struct record *record);
+void audit_run(struct bridge *bridge, const struct control_request *request);
 /* Where it is not what the field was told last. */
 void bridge_send_plan(struct bridge *bridge, struct member *device);
 /* Readings that came faster than scripts and cloud took them. */

@@ -1,27 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bridge/pipeline.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "bridge/errand.h"
 #include "cloud/cloud.h"
-#include "core/codec.h"
 #include "util/alloc.h"
 #include "util/clock.h"
-#include "util/json.h"
 #include "util/log.h"
 
 #define ROUNDS_MAX 32
-#define REQUESTS_MAX 64
-#define REASON_MAX 600
 
-/* A command whose order is in the field. */
+/* Where a command is. */
+enum phase {
+	PHASE_EARLY, /* what came before the start is not known yet */
+	PHASE_SCRIPT, /* with the script, or nowhere for a moment */
+	PHASE_RECORDING, /* its record goes to the disk, then the order to the field */
+	PHASE_FIELD,
+	PHASE_SETTLING, /* written; before it is read back */
+	PHASE_CHECKING, /* it is read back */
+	PHASE_ENDING, /* its reply goes to the disk, then out */
+};
+
 struct job {
 	struct list link;
+	struct pipeline *pipeline;
 	struct command *command;
-	uint64_t serial;
+	enum phase phase;
+	uint64_t serial; /* of its order */
+	bool begun; /* it was recorded */
 	bool more; /* the script wants to be asked again */
+	struct errand errand;
+	struct timer settled;
+	int refusal; /* a command that is no command: answered without the script; 0: none */
+	char *why;
+	struct reply *reply;
 	struct outcome *outcomes[ROUNDS_MAX];
 	size_t rounds;
 };
@@ -32,12 +46,14 @@ struct pipeline {
 	size_t running;
 	uint64_t serial;
 	bool stopping;
+	struct log_limit repeats;
 };
 
 struct pipeline *pipeline_create(const struct pipeline_setup *setup)
 {
 	struct pipeline *pipeline = must_alloc(sizeof(*pipeline));
 	pipeline->setup = *setup;
+	pipeline->repeats = (struct log_limit){ .window_us = 60 * USEC_PER_SEC, .burst = 5 };
 	list_init(&pipeline->jobs);
 	return pipeline;
 }
@@ -47,7 +63,7 @@ size_t pipeline_running(const struct pipeline *pipeline)
 	return pipeline->running;
 }
 
-static struct member *device_of(struct pipeline *pipeline, const struct command *command)
+static struct member *device_of(const struct pipeline *pipeline, const struct command *command)
 {
 	return &pipeline->setup.fleet->devices[command->device];
 }
@@ -57,125 +73,72 @@ static const struct conf *conf_of(const struct pipeline *pipeline)
 	return pipeline->setup.fleet->conf;
 }
 
-/* ---- the reply ------------------------------------------------------------------------------ */
-
-/* {"id":"7","code":200,"data":...} as enos-protocol asks of a JSON command's result. */
-static void print_reply(struct buffer *json, const struct command *command, int code,
-	const char *message, const struct buffer *data)
+static uint32_t reply_room(const struct pipeline *pipeline, const struct command *command)
 {
-	buffer_put_byte(json, '{');
-	if (command->id) {
-		buffer_put_text(json, "\"id\":");
-		json_put_text(json, command->id);
-		buffer_put_byte(json, ',');
-	}
-	buffer_printf(json, "\"code\":%d,\"data\":", code);
-	size_t before = json->size;
-	if (message && *message) {
-		buffer_put_text(json, "{\"message\":");
-		json_put_text(json, message);
-		buffer_put_byte(json, '}');
-	} else if (!data || !data->size || json_print_value(json, data->data, data->size) < 0) {
-		json->size = before;
-		buffer_put_text(json, "{}");
-	}
-	buffer_put_byte(json, '}');
+	const struct conf_enos *own = device_of(pipeline, command)->conf->enos;
+	return cloud_payload_max(own ? own : &conf_of(pipeline)->enos);
 }
 
-/* What does not fit into a message would never reach the cloud: it is told that much. */
-static void fit_reply(
-	const struct pipeline *pipeline, const struct command *command, struct reply *reply)
+/* ---- the end of a command ------------------------------------------------------------------- */
+
+static struct job *job_create(struct pipeline *pipeline, struct command *command)
 {
-	const struct conf *conf = conf_of(pipeline);
-	const struct conf_enos *own = conf->devices[command->device].enos;
-	size_t size = reply->payload.size, room = cloud_payload_max(own ? own : &conf->enos);
-	char why[120];
-	if (size <= room)
-		return;
-	snprintf(why, sizeof(why), "the reply of %zu bytes does not fit into a message (%zu)", size,
-		room);
-	buffer_clear(&reply->payload);
-	print_reply(&reply->payload, command, reply->code, why, NULL);
+	struct job *job = must_alloc(sizeof(*job));
+	job->pipeline = pipeline;
+	job->command = command;
+	job->phase = PHASE_SCRIPT;
+	list_append(&pipeline->jobs, &job->link);
+	pipeline->running++;
+	return job;
 }
 
-static void send_reply(struct pipeline *pipeline, struct command *command, struct reply *reply)
+static void job_destroy(struct job *job)
 {
-	fit_reply(pipeline, command, reply);
-	pipeline->setup.reply(pipeline->setup.context, command, reply);
-	command_destroy(command);
-}
-
-void pipeline_refuse(struct pipeline *pipeline, struct command *command, int code, const char *why)
-{
-	struct reply *reply = reply_create(command, code);
-	reply->why = must_strdup(why);
-	print_reply(&reply->payload, command, code, why, NULL);
-	send_reply(pipeline, command, reply);
-}
-
-static void job_destroy(struct pipeline *pipeline, struct job *job)
-{
-	if (!job)
-		return;
+	struct pipeline *pipeline = job->pipeline;
 	list_remove(&job->link);
 	pipeline->running--;
+	loop_disarm(pipeline->setup.loop, &job->settled);
+	errand_finish(&job->errand);
 	command_destroy(job->command);
+	free(job->why);
 	for (size_t i = 0; i < job->rounds; i++)
 		message_destroy(&job->outcomes[i]->mail);
 	free(job);
 }
 
-static void refuse_job(struct pipeline *pipeline, struct job *job, int code, const char *why)
+static void deliver(struct job *job)
 {
-	pipeline_refuse(pipeline, TAKE(job->command), code, why);
-	job_destroy(pipeline, job);
+	struct pipeline *pipeline = job->pipeline;
+	pipeline->setup.reply(pipeline->setup.context, job->command, TAKE(job->reply));
+	job_destroy(job);
+}
+
+/* Keeps the reply before it goes out: so that after a restart the same one is given again. */
+static void end(struct job *job, struct reply *reply)
+{
+	struct pipeline *pipeline = job->pipeline;
+	result_fit(reply, job->command, reply_room(pipeline, job->command));
+	job->phase = PHASE_ENDING;
+	job->reply = reply;
+	if (ledger_end(pipeline->setup.ledger, reply) == LEDGER_GO)
+		deliver(job);
+}
+
+static void refuse(struct job *job, int code, const char *why)
+{
+	end(job, result_create(job->command, code, why));
 }
 
 /* The first step that did not go well, or NULL. */
-static const struct step_outcome *failed_step(const struct job *job)
+static const struct step_outcome *failed_step(struct outcome *const *outcomes, size_t count)
 {
-	for (size_t i = 0; i < job->rounds; i++) {
-		for (size_t s = 0; s < job->outcomes[i]->count; s++) {
-			if (job->outcomes[i]->steps[s].status != OUTCOME_DONE)
-				return &job->outcomes[i]->steps[s];
+	for (size_t i = 0; i < count; i++) {
+		for (size_t s = 0; s < outcomes[i]->count; s++) {
+			if (outcomes[i]->steps[s].status != OUTCOME_DONE)
+				return &outcomes[i]->steps[s];
 		}
 	}
 	return NULL;
-}
-
-static int code_of(const struct step_outcome *step, char *why, size_t room)
-{
-	why[0] = 0;
-	switch (step ? step->status : OUTCOME_DONE) {
-	case OUTCOME_DONE:
-		return REPLY_DONE;
-	case OUTCOME_EXCEPTION:
-		snprintf(why, room, "the device refused: exception %u", step->code);
-		return REPLY_DEVICE;
-	case OUTCOME_TIMEOUT:
-		snprintf(why, room, "no answer (%s): a write may have been executed",
-			error_class_name(step->error));
-		return REPLY_TIMEOUT;
-	case OUTCOME_ECHO:
-		snprintf(why, room,
-			"only our own bytes came back: the line echoes, and nothing says that the "
-			"device heard them; check the wiring, or set link.echo = false if the "
-			"device answers with what it was told");
-		return REPLY_DEVICE;
-	case OUTCOME_EXPIRED:
-		snprintf(why, room, "not sent: its deadline passed while it waited for the bus");
-		return REPLY_EXPIRED;
-	case OUTCOME_LINK:
-		snprintf(why, room, "not sent: the port or connection is down");
-		return REPLY_BUSY;
-	case OUTCOME_SKIPPED:
-		snprintf(why, room, "not sent: a request before it failed");
-		return REPLY_DEVICE;
-	case OUTCOME_BUSY:
-		snprintf(why, room, "busy: too many commands wait for this bus; nothing was sent");
-		return REPLY_BUSY;
-	}
-	return REPLY_DEVICE;
 }
 
 /* What was read back, one after the other: the default reply to a pass-through command. */
@@ -195,13 +158,13 @@ static void default_payload(struct reply *reply, const struct job *job, const ch
 	if (job->command->raw && reply->code == REPLY_DONE)
 		put_read_bytes(&reply->payload, job);
 	if (!reply->payload.size)
-		print_reply(&reply->payload, job->command, reply->code, why, NULL);
+		result_print(&reply->payload, job->command, reply->code, why, NULL);
 }
 
 /* Asks the script for the reply; false where it has none to give. */
-static bool script_payload(struct pipeline *pipeline, struct job *job, struct reply *reply)
+static bool script_payload(struct job *job, struct reply *reply)
 {
-	struct member *device = device_of(pipeline, job->command);
+	const struct member *device = device_of(job->pipeline, job->command);
 	struct script_reply given = { .given = false };
 	struct script_error error = { .text = "" };
 	const struct outcome *const *outcomes = (const struct outcome *const *)job->outcomes;
@@ -215,149 +178,179 @@ static bool script_payload(struct pipeline *pipeline, struct job *job, struct re
 		buffer_put(&reply->payload, given.data.data, given.data.size);
 	} else if (given.given) {
 		reply->code = given.code;
-		print_reply(&reply->payload, job->command, given.code, NULL, &given.data);
+		result_print(&reply->payload, job->command, given.code, NULL, &given.data);
 	}
 	buffer_finish(&given.data);
 	return reply->payload.size > 0;
 }
 
-static void finish(struct pipeline *pipeline, struct job *job)
+static void finish(struct job *job)
 {
-	char why[REASON_MAX];
-	int code = code_of(failed_step(job), why, sizeof(why));
+	char why[RESULT_REASON_MAX];
+	const struct step_outcome *failed = failed_step(job->outcomes, job->rounds);
+	int code = result_code(failed, why, sizeof(why));
 	struct reply *reply = reply_create(job->command, code);
 	reply->why = *why ? must_strdup(why) : NULL;
-	if (!script_payload(pipeline, job, reply))
+	if (!script_payload(job, reply))
 		default_payload(reply, job, why);
-	send_reply(pipeline, TAKE(job->command), reply);
-	job_destroy(pipeline, job);
+	end(job, reply);
 }
 
-/* ---- the order ------------------------------------------------------------------------------ */
+/* ---- to the field --------------------------------------------------------------------------- */
 
-/* The order for a list of request maps.  NULL with the reason. */
-static struct order *make_order(struct pipeline *pipeline, const struct job *job,
-	const struct buffer *requests, char *why, size_t room)
+/* Hands the order over; a place for its outcome is reserved. */
+static void hand_over(struct job *job, struct order *order, enum phase phase)
 {
-	const struct member *device = device_of(pipeline, job->command);
-	const struct conf *conf = conf_of(pipeline);
-	const struct conf_bus *bus = &conf->buses[device->conf->bus];
-	struct problems problems = PROBLEMS_NONE;
-	struct value_reader reader = value_reader(requests->data, requests->size);
-	struct value list;
-	snprintf(why, room, "the script's encode asks for more than %d requests", REQUESTS_MAX);
-	if (!value_next(&reader, &list) || list.type != VALUE_LIST || list.size > REQUESTS_MAX)
-		return NULL;
-
-	int64_t deadline = job->command->received_us +
-		conf->enos.command_timeout_ms * USEC_PER_MSEC;
-	struct order *order = order_create(device->number, job->serial, deadline, list.size);
-	OWNED_CODEC codec;
-	int result = codec_open(&codec, bus, &problems);
-	for (size_t i = 0; i < list.size && result == 0; i++) {
-		const uint8_t *begin = reader.at;
-		if (!value_skip(&reader)) {
-			result = -EINVAL;
-			break;
-		}
-		result = request_create(&order->requests[i], codec.plugin, codec.state,
-			&device->plan->address, begin, (size_t)(reader.at - begin), SETTINGS_SCRIPT,
-			device->conf->place, &problems);
-	}
-	if (result < 0) {
-		snprintf(why, room, "the script's encode asks for what cannot be done: %s",
-			problems.count ? problems.items[0].text : "damaged request");
-		message_destroy(&order->mail);
-		order = NULL;
-	}
-	problems_finish(&problems);
-	return order;
-}
-
-/* Hands the order over with a place for its outcome reserved.  False: too much waits already. */
-static bool hand_over(struct pipeline *pipeline, struct order *order)
-{
-	if (!mailbox_reserve(pipeline->setup.from_field)) {
-		message_destroy(&order->mail);
-		return false;
-	}
+	struct pipeline *pipeline = job->pipeline;
+	job->phase = phase;
+	job->serial = order->serial = ++pipeline->serial;
 	if (mailbox_put(pipeline->setup.to_field, &order->mail))
-		return true;
+		return;
 	mailbox_unreserve(pipeline->setup.from_field);
-	return false;
+	refuse(job, REPLY_BUSY, "busy: too many commands are under way; nothing was sent");
 }
 
-/* One round: asks the script what to do, and has it done. */
-static void advance(struct pipeline *pipeline, struct job *job)
+/* Hands the order over once the command is on the disk, or can do without. */
+static void send_order(struct job *job)
 {
-	struct member *device = device_of(pipeline, job->command);
+	struct pipeline *pipeline = job->pipeline;
+	if (!mailbox_reserve(pipeline->setup.from_field)) {
+		refuse(job, REPLY_BUSY, "busy: too many commands are under way; nothing was sent");
+		return;
+	}
+	bool first = !job->begun;
+	job->begun = true;
+	job->phase = PHASE_RECORDING;
+	if (!first || ledger_begin(pipeline->setup.ledger, job->command) == LEDGER_GO)
+		hand_over(job, TAKE(job->errand.order), PHASE_FIELD);
+}
+
+static void order_recorded(struct job *job, const char *why)
+{
+	struct pipeline *pipeline = job->pipeline;
+	char text[RESULT_REASON_MAX];
+	if (!pipeline->stopping && (!why || conf_of(pipeline)->enos.commands_without_disk)) {
+		hand_over(job, TAKE(job->errand.order), PHASE_FIELD);
+		return;
+	}
+	mailbox_unreserve(pipeline->setup.from_field);
+	if (why)
+		snprintf(text, sizeof(text),
+			"not sent: its record cannot be written to the gateway's disk: %s", why);
+	refuse(job, REPLY_BUSY, why ? text : "the bridge is being stopped; nothing was sent");
+}
+
+/* Asks the script; false where the job ended with that. */
+static bool ask_script(struct job *job, struct buffer *requests)
+{
+	const struct member *device = device_of(job->pipeline, job->command);
 	struct script_error error = { .text = "" };
-	OWNED_BUFFER requests = BUFFER_EMPTY;
-	char why[REASON_MAX];
-	if (job->rounds == ROUNDS_MAX) {
-		snprintf(why, sizeof(why), "the script's encode asked for more than %d rounds",
-			ROUNDS_MAX);
-		refuse_job(pipeline, job, REPLY_SCRIPT, why);
-		return;
-	}
-	if (pipeline->stopping) {
-		refuse_job(pipeline, job, job->rounds ? REPLY_EXPIRED : REPLY_BUSY,
-			job->rounds ? "the bridge was stopped in the middle of it"
-				    : "the bridge is being stopped; nothing was sent");
-		return;
-	}
 	int answer = device->lua ? script_encode(device->lua, job->command,
 					   (const struct outcome *const *)job->outcomes,
-					   job->rounds, &requests, &error)
+					   job->rounds, requests, &error)
 				 : ENCODE_UNKNOWN;
-	if (answer < 0) {
-		log_warning("device %s: command %s: %s: refused with code %d", device->conf->name,
-			job->command->topic, error.text, REPLY_SCRIPT);
-		refuse_job(pipeline, job, REPLY_SCRIPT, error.text);
-		return;
-	}
-	if (answer == ENCODE_UNKNOWN) {
-		refuse_job(pipeline, job, REPLY_UNKNOWN,
+	job->more = answer == ENCODE_MORE;
+	switch (answer) {
+	case ENCODE_REQUESTS:
+	case ENCODE_MORE:
+		return true;
+	case ENCODE_UNKNOWN:
+		refuse(job, REPLY_UNKNOWN,
 			device->lua
 				? "this device takes no commands: its script has no encode function"
 				: "this device takes no commands: it has no script");
-		return;
+		return false;
+	case ENCODE_REFUSED:
+		refuse(job, REPLY_REFUSED, error.text);
+		return false;
+	default:
+		log_warning("device %s: command %s: %s: refused with code %d", device->conf->name,
+			job->command->topic, error.text, REPLY_SCRIPT);
+		refuse(job, REPLY_SCRIPT, error.text);
+		return false;
 	}
-	if (answer == ENCODE_REFUSED) {
-		refuse_job(pipeline, job, REPLY_REFUSED, error.text);
-		return;
-	}
-	job->more = answer == ENCODE_MORE;
-	job->serial = ++pipeline->serial;
-	struct order *order = make_order(pipeline, job, &requests, why, sizeof(why));
-	if (!order) {
-		refuse_job(pipeline, job, REPLY_SCRIPT, why);
-		return;
-	}
-	if (order->count == 0) {
-		message_destroy(&order->mail);
-		finish(pipeline, job);
-		return;
-	}
-	if (!hand_over(pipeline, order))
-		refuse_job(pipeline, job, REPLY_BUSY,
-			"busy: too many commands are under way; nothing was sent");
 }
 
-void pipeline_submit(struct pipeline *pipeline, struct command *command)
+/* One round: asks the script what to do, and has it done. */
+static void advance(struct job *job)
 {
-	struct job *job = must_alloc(sizeof(*job));
-	job->command = command;
-	list_append(&pipeline->jobs, &job->link);
-	pipeline->running++;
-	advance(pipeline, job);
+	struct pipeline *pipeline = job->pipeline;
+	const struct member *device = device_of(pipeline, job->command);
+	OWNED_BUFFER requests = BUFFER_EMPTY;
+	char why[RESULT_REASON_MAX];
+	job->phase = PHASE_SCRIPT;
+	errand_finish(&job->errand);
+	if (job->rounds == ROUNDS_MAX) {
+		snprintf(why, sizeof(why), "the script's encode asked for more than %d rounds",
+			ROUNDS_MAX);
+		refuse(job, REPLY_SCRIPT, why);
+	} else if (pipeline->stopping) {
+		refuse(job, job->rounds ? REPLY_EXPIRED : REPLY_BUSY,
+			job->rounds ? "the bridge was stopped in the middle of it"
+				    : "the bridge is being stopped; nothing was sent");
+	} else if (!errand_allowed(&job->errand, device->conf, job->command->topic)) {
+		refuse(job, job->errand.code, job->errand.why);
+	} else if (!ask_script(job, &requests)) {
+		return;
+	} else if (!errand_make(&job->errand, conf_of(pipeline), device, job->command, &requests)) {
+		refuse(job, job->errand.code, job->errand.why);
+	} else if (job->errand.order->count == 0) {
+		finish(job);
+	} else {
+		/* What did a part of its work, or will do more, is not made pointless by another. */
+		if (job->rounds || job->more)
+			buffer_clear(&job->errand.order->places);
+		send_order(job);
+	}
 }
 
-static struct job *find_job(struct pipeline *pipeline, uint64_t serial)
+/* ---- what comes back ------------------------------------------------------------------------ */
+
+static void go_on(struct job *job)
+{
+	/* A script that asks step by step would build its next step on what was never read. */
+	if (job->more && !failed_step(job->outcomes, job->rounds))
+		advance(job);
+	else
+		finish(job);
+}
+
+static void read_back(struct timer *timer, int64_t now_us)
+{
+	(void)now_us;
+	struct job *job = container_of(timer, struct job, settled);
+	if (!mailbox_reserve(job->pipeline->setup.from_field)) {
+		refuse(job, REPLY_BUSY,
+			"written, but not read back: too many commands are under way");
+		return;
+	}
+	hand_over(job, errand_read_back(&job->errand, job->command->device), PHASE_CHECKING);
+}
+
+static void checked(struct job *job, const struct outcome *outcome)
+{
+	struct pipeline *pipeline = job->pipeline;
+	const struct member *device = device_of(pipeline, job->command);
+	char why[RESULT_REASON_MAX], text[RESULT_REASON_MAX + 40];
+	struct outcome *const outcomes[] = { (struct outcome *)(uintptr_t)outcome };
+	int code = result_code(failed_step(outcomes, 1), why, sizeof(why));
+	if (code != REPLY_DONE) {
+		snprintf(text, sizeof(text), "written, but it cannot be read back: %s", why);
+		refuse(job, code, text);
+	} else if (!errand_compare(&job->errand, &conf_of(pipeline)->buses[device->conf->bus],
+			   outcome, why, sizeof(why))) {
+		refuse(job, REPLY_DEVICE, why);
+	} else {
+		go_on(job);
+	}
+}
+
+static struct job *find_order(struct pipeline *pipeline, uint64_t serial)
 {
 	list_for_each (link, &pipeline->jobs) {
 		struct job *job = container_of(link, struct job, link);
-		if (job->serial == serial)
+		if (job->serial == serial &&
+			(job->phase == PHASE_FIELD || job->phase == PHASE_CHECKING))
 			return job;
 	}
 	return NULL;
@@ -365,31 +358,178 @@ static struct job *find_job(struct pipeline *pipeline, uint64_t serial)
 
 void pipeline_outcome(struct pipeline *pipeline, struct outcome *outcome)
 {
-	struct job *job = find_job(pipeline, outcome->order);
+	struct job *job = find_order(pipeline, outcome->order);
 	if (!job) {
 		message_destroy(&outcome->mail);
+	} else if (job->phase == PHASE_CHECKING) {
+		checked(job, outcome);
+		message_destroy(&outcome->mail);
+	} else {
+		job->outcomes[job->rounds++] = outcome;
+		bool good = !failed_step(&outcome, 1);
+		if (!good || !job->errand.check_count || pipeline->stopping) {
+			go_on(job);
+			return;
+		}
+		job->phase = PHASE_SETTLING;
+		job->settled.expired = read_back;
+		loop_arm(pipeline->setup.loop, &job->settled,
+			loop_now(pipeline->setup.loop) + job->errand.settle_us);
+	}
+}
+
+/* ---- what comes in -------------------------------------------------------------------------- */
+
+static void say_repeat(struct pipeline *pipeline, const struct command *command, bool answered)
+{
+	uint64_t held;
+	if (log_limit_pass(&pipeline->repeats, loop_now(pipeline->setup.loop), &held))
+		log_info("device %s: %s came again (%ju more were not logged): %s",
+			device_of(pipeline, command)->conf->name, command->topic, (uintmax_t)held,
+			answered ? "its reply is sent again" : "it still runs");
+}
+
+static void judge(struct job *job)
+{
+	struct pipeline *pipeline = job->pipeline;
+	struct reply *reply;
+	enum ledger_verdict verdict = ledger_judge(pipeline->setup.ledger, job->command, &reply);
+	if (verdict != LEDGER_NEW) {
+		say_repeat(pipeline, job->command, reply);
+		if (reply)
+			pipeline->setup.again(pipeline->setup.context, reply);
+		job_destroy(job);
 		return;
 	}
-	job->outcomes[job->rounds++] = outcome;
-	/* A script that asks step by step would build its next step on what was never read. */
-	if (job->more && !failed_step(job))
-		advance(pipeline, job);
+	pipeline->setup.taken(pipeline->setup.context, job->command);
+	if (job->refusal)
+		refuse(job, job->refusal, job->why);
 	else
-		finish(pipeline, job);
+		advance(job);
+}
+
+static void submit(struct job *job)
+{
+	if (ledger_ready(job->pipeline->setup.ledger))
+		judge(job);
+	else
+		job->phase = PHASE_EARLY;
+}
+
+void pipeline_submit(struct pipeline *pipeline, struct command *command)
+{
+	submit(job_create(pipeline, command));
+}
+
+void pipeline_refuse(struct pipeline *pipeline, struct command *command, int code, const char *why)
+{
+	struct job *job = job_create(pipeline, command);
+	job->refusal = code;
+	job->why = must_strdup(why);
+	submit(job);
+}
+
+/* ---- what the ledger tells ------------------------------------------------------------------ */
+
+static void on_ready(void *context)
+{
+	struct pipeline *pipeline = context;
+	list_for_each (link, &pipeline->jobs) {
+		struct job *job = container_of(link, struct job, link);
+		if (job->phase == PHASE_EARLY)
+			judge(job);
+	}
+}
+
+static void on_recorded(void *context, uint64_t token, const char *why)
+{
+	struct pipeline *pipeline = context;
+	list_for_each (link, &pipeline->jobs) {
+		struct job *job = container_of(link, struct job, link);
+		if (job->command->token != token)
+			continue;
+		if (job->phase == PHASE_RECORDING)
+			order_recorded(job, why);
+		else if (job->phase == PHASE_ENDING)
+			deliver(job);
+		return;
+	}
+}
+
+static void on_interrupted(void *context, struct command *command)
+{
+	refuse(job_create(context, command), REPLY_TIMEOUT,
+		"the gateway restarted while the command was under way: it may have been executed");
+}
+
+static void on_unsent(void *context, struct reply *reply)
+{
+	struct pipeline *pipeline = context;
+	pipeline->setup.again(pipeline->setup.context, reply);
+}
+
+static void on_ended(void *context, const struct record *record)
+{
+	struct pipeline *pipeline = context;
+	pipeline->setup.audit(pipeline->setup.context, record);
+}
+
+/* ---- start and stop ------------------------------------------------------------------------- */
+
+void pipeline_start(struct pipeline *pipeline)
+{
+	const struct ledger_listener listener = { .context = pipeline,
+		.ready = on_ready,
+		.recorded = on_recorded,
+		.interrupted = on_interrupted,
+		.unsent = on_unsent,
+		.ended = on_ended };
+	ledger_start(pipeline->setup.ledger, &listener);
 }
 
 void pipeline_stop(struct pipeline *pipeline)
 {
 	pipeline->stopping = true;
+	list_for_each (link, &pipeline->jobs) {
+		struct job *job = container_of(link, struct job, link);
+		if (job->phase == PHASE_SETTLING)
+			refuse(job, REPLY_EXPIRED,
+				"written, but not read back: the bridge was stopped");
+	}
+}
+
+static void abandon(struct job *job)
+{
+	struct pipeline *pipeline = job->pipeline;
+	if (job->phase == PHASE_EARLY) {
+		/* Nothing is known of it, so nothing may be recorded. */
+		pipeline->setup.reply(pipeline->setup.context, job->command,
+			result_create(job->command, REPLY_BUSY,
+				"the bridge was stopped; nothing was sent"));
+		job_destroy(job);
+		return;
+	}
+	if (job->phase == PHASE_RECORDING)
+		mailbox_unreserve(pipeline->setup.from_field);
+	if (job->phase == PHASE_ENDING) {
+		deliver(job);
+		return;
+	}
+	/* It does not come back from the disk any more: what refuse() would have it wait for. */
+	struct reply *reply = result_create(
+		job->command, REPLY_EXPIRED, "the bridge was stopped meanwhile");
+	ledger_end(pipeline->setup.ledger, reply);
+	job->reply = reply;
+	deliver(job);
 }
 
 void pipeline_destroy(struct pipeline *pipeline)
 {
 	if (!pipeline)
 		return;
-	list_for_each (link, &pipeline->jobs) {
-		struct job *job = container_of(link, struct job, link);
-		refuse_job(pipeline, job, REPLY_EXPIRED, "the bridge was stopped meanwhile");
-	}
+	/* It tells nothing from then on. */
+	ledger_save(pipeline->setup.ledger);
+	list_for_each (link, &pipeline->jobs)
+		abandon(container_of(link, struct job, link));
 	free(pipeline);
 }

@@ -1,41 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Commands on their way: from whoever gave them through the script to the field, and back through the
- * script as exactly one reply, whatever happens.
+ * script as exactly one reply, whatever happens.  The ledger (cloud/ledger.h) tells which came before,
+ * and has each on the disk before it goes to its device.
  */
 #ifndef EB_BRIDGE_PIPELINE_H
 #define EB_BRIDGE_PIPELINE_H
 
+#include "bridge/result.h"
 #include "bridge/fleet.h"
+#include "cloud/ledger.h"
 #include "core/mailbox.h"
 #include "core/message.h"
-
-/* Codes of replies besides 200; EnOS takes anything but 200 for an error of the device. */
-enum reply_code {
-	REPLY_DONE = 200,
-	REPLY_REFUSED = 400, /* the script refuses, or the payload makes no sense */
-	REPLY_UNKNOWN = 404, /* the device takes no such commands */
-	REPLY_EXPIRED = 408, /* its deadline passed before it reached the device */
-	REPLY_SCRIPT = 500, /* the script failed */
-	REPLY_DEVICE = 502, /* the device refused, or only our own bytes came back */
-	REPLY_BUSY = 503, /* too much waits already, or the line is down: nothing was sent */
-	REPLY_TIMEOUT = 504, /* no answer: it may have been executed */
-};
+#include "util/loop.h"
 
 struct pipeline;
 
 struct pipeline_setup {
 	struct fleet *fleet;
+	struct loop *loop;
+	struct ledger *ledger;
 	struct mailbox *to_field;
 	struct mailbox *from_field; /* where a place for each outcome is reserved */
 	void *context;
+	/* A command that is no repeat; borrowed. */
+	void (*taken)(void *context, const struct command *command);
 	/* The reply of a command, exactly once; owns the reply, borrows the command. */
 	void (*reply)(void *context, const struct command *command, struct reply *reply);
+	/* A reply that was given before goes out again; owned. */
+	void (*again)(void *context, struct reply *reply);
+	/* The record of a command that ended, or that came again. */
+	void (*audit)(void *context, const struct record *record);
 };
 
 struct pipeline *pipeline_create(const struct pipeline_setup *setup);
 /* Commands that are still under way are answered first, as expired. */
 void pipeline_destroy(struct pipeline *pipeline);
+/* Reads what is known of commands from before the start. */
+void pipeline_start(struct pipeline *pipeline);
 /* Owns the command from then on. */
 void pipeline_submit(struct pipeline *pipeline, struct command *command);
 /* Answers a command without asking the script. Owns it. */

@@ -116,16 +116,6 @@ static int override(
 	return 0;
 }
 
-/* The next item of a list as it stands, header and all; false where the list is damaged. */
-static bool next_item(struct value_reader *reader, const uint8_t **item, size_t *size)
-{
-	*item = reader->at;
-	if (!value_skip(reader))
-		return false;
-	*size = (size_t)(reader->at - *item);
-	return true;
-}
-
 static void take_declared(struct drafts *drafts, const struct buffer *declared, struct place place)
 {
 	struct value_reader reader = value_reader(declared->data, declared->size);
@@ -135,7 +125,7 @@ static void take_declared(struct drafts *drafts, const struct buffer *declared, 
 	for (size_t i = 0; i < list.size; i++) {
 		const uint8_t *map;
 		size_t size;
-		if (!next_item(&reader, &map, &size))
+		if (!value_item(&reader, &map, &size))
 			return;
 		struct draft *draft = add(drafts, place, SETTINGS_SCRIPT);
 		buffer_put(&draft->map, map, size);
@@ -152,7 +142,7 @@ static void take_configured(struct drafts *drafts, const struct conf_device *dev
 	for (size_t i = 0; i < list.size; i++) {
 		const uint8_t *map;
 		size_t size;
-		if (!next_item(&reader, &map, &size))
+		if (!value_item(&reader, &map, &size))
 			return;
 		struct place place = device->poll_places[i];
 		struct draft *draft = find(drafts, name_of(map, size));

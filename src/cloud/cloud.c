@@ -191,9 +191,15 @@ static int create_spool(struct cloud *cloud, const struct conf *conf)
 		.conf = conf, .loop = cloud->plane.loop, .context = cloud, .ready = spool_ready
 	};
 	cloud->plane.late_after_ms = conf->spool.late_after_s * INT64_C(1000);
-	int error = conf->spool.enabled ? spool_create(&cloud->plane.spool, &setup) : 0;
+	int result = conf->spool.enabled ? spool_create(&cloud->plane.spool, &setup) : 0;
+	if (result < 0)
+		return result;
+	const struct ledger_setup ledger = { .conf = conf,
+		.loop = cloud->plane.loop,
+		.writer = cloud->plane.spool ? spool_writer(cloud->plane.spool) : NULL };
 	calendar_changed(cloud);
-	return error;
+	cloud->plane.ledger = ledger_create(&ledger);
+	return 0;
 }
 
 int cloud_create(struct cloud **result, const struct cloud_setup *setup)
@@ -243,6 +249,7 @@ void cloud_destroy(struct cloud *cloud)
 		report_release(displaced->report);
 		free(displaced);
 	}
+	ledger_destroy(cloud->plane.ledger);
 	spool_destroy(cloud->plane.spool);
 	shards_destroy(cloud->shards);
 	secure_destroy(cloud->secure);
@@ -276,10 +283,23 @@ void cloud_start(struct cloud *cloud)
 	}
 }
 
+static size_t pending_replies(const struct cloud *cloud)
+{
+	size_t pending = 0;
+	for (uint32_t i = 0; i < cloud->count; i++)
+		pending += cloud->sessions[i]->queue.reply_count;
+	return pending;
+}
+
 size_t cloud_save(struct cloud *cloud)
 {
 	struct spool *spool = cloud->plane.spool;
-	size_t lost = cloud_pending(cloud);
+	struct ledger *ledger = cloud->plane.ledger;
+	bool durable = ledger_durable(ledger);
+	if (ledger)
+		ledger_save(ledger);
+	/* A reply that the disk has goes out after the next start. */
+	size_t lost = cloud_pending(cloud) - (durable ? pending_replies(cloud) : 0);
 	if (!spool)
 		return lost;
 	lost -= spool_unsaved(spool);
@@ -297,6 +317,11 @@ static void mark_ready(struct cloud *cloud, struct session *session)
 void cloud_secret_changed(struct cloud *cloud, uint32_t device)
 {
 	session_rekey(cloud->sessions[device]);
+}
+
+void cloud_device_pause(struct cloud *cloud, uint32_t device, bool paused)
+{
+	session_pause(cloud->sessions[device], paused);
 }
 
 void cloud_report(struct cloud *cloud, struct report *report)
@@ -320,7 +345,6 @@ void cloud_report(struct cloud *cloud, struct report *report)
 void cloud_reply(struct cloud *cloud, struct reply *reply)
 {
 	struct session *session = cloud->sessions[reply->device];
-	delivery_answered(session, reply);
 	queue_put_reply(&session->queue, reply);
 	mark_ready(cloud, session);
 }
@@ -344,14 +368,14 @@ size_t cloud_pending(const struct cloud *cloud)
 void cloud_status(const struct cloud *cloud, struct buffer *json)
 {
 	uint64_t totals[COUNTERS] = { 0 };
-	uint32_t states[SESSION_WAITING + 1] = { 0 };
+	uint32_t states[SESSION_STATES] = { 0 };
 	for (uint32_t i = 0; i < cloud->count; i++) {
 		states[cloud->sessions[i]->state]++;
 		for (int c = 0; c < COUNTERS; c++)
 			totals[c] += cloud->sessions[i]->counters[c];
 	}
 	buffer_printf(json, "{\"devices\":%u", cloud->count);
-	for (int s = 0; s <= SESSION_WAITING; s++)
+	for (int s = 0; s < SESSION_STATES; s++)
 		buffer_printf(json, ",\"%s\":%u", session_state_name(s), states[s]);
 	buffer_printf(json, ",\"clock\":\"%s\"",
 		cloud->plane.calendar.set ? "set" : "waiting for it to be set");
@@ -363,7 +387,14 @@ void cloud_status(const struct cloud *cloud, struct buffer *json)
 		buffer_put_text(json, ",\"spool\":");
 		spool_status(cloud->plane.spool, json);
 	}
+	buffer_put_text(json, ",\"commands_known\":");
+	ledger_status(cloud->plane.ledger, json);
 	buffer_put_byte(json, '}');
+}
+
+struct ledger *cloud_ledger(struct cloud *cloud)
+{
+	return cloud->plane.ledger;
 }
 
 void cloud_device_status(const struct cloud *cloud, uint32_t device, struct buffer *json)

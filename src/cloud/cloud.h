@@ -12,6 +12,7 @@
 #include "util/loop.h"
 
 struct cloud;
+struct ledger;
 
 enum session_state {
 	SESSION_IDLE, /* not begun */
@@ -19,6 +20,8 @@ enum session_state {
 	SESSION_AUTHENTICATING,
 	SESSION_ONLINE,
 	SESSION_WAITING, /* backing off */
+	SESSION_OFFLINE, /* its device is down: it says nothing, and EnOS shows it offline */
+	SESSION_STATES,
 };
 const char *session_state_name(enum session_state state);
 
@@ -55,6 +58,12 @@ void cloud_start(struct cloud *cloud);
 /* The secret in the configuration of the device was replaced: authenticate anew with it. */
 void cloud_secret_changed(struct cloud *cloud, uint32_t device);
 
+/*
+ * The device is down, or well again: its session says what it still has to say, if that is possible,
+ * and then nothing until it is well; then it authenticates anew.  What is queued meanwhile is kept.
+ */
+void cloud_device_pause(struct cloud *cloud, uint32_t device, bool paused);
+
 /* Queues a report; takes a reference of its own. */
 void cloud_report(struct cloud *cloud, struct report *report);
 /* Sends the result of a command ahead of all reports; owns the reply from then on. */
@@ -73,6 +82,8 @@ size_t cloud_save(struct cloud *cloud);
 /* JSON objects: totals; one device's session with its counters. */
 void cloud_status(const struct cloud *cloud, struct buffer *json);
 void cloud_device_status(const struct cloud *cloud, uint32_t device, struct buffer *json);
+/* What is known of commands; it ends with the cloud. */
+struct ledger *cloud_ledger(struct cloud *cloud);
 enum session_state cloud_device_state(const struct cloud *cloud, uint32_t device);
 
 #endif

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "util/alloc.h"
-#include "util/log.h"
 
 #define TOPIC_MAX 255
 #define DOWN_RAW "thing/model/down_raw"
@@ -63,43 +62,20 @@ static char *own_topic(const struct session *session, const char *text, size_t s
 	return must_printf("%.*s", (int)size, text);
 }
 
-static uint32_t repeat_window(const struct session *session, const struct command *command)
-{
-	/* Without an id, whoever sends the same twice may mean it twice. */
-	bool named = command->id && *command->id;
-	return named ? session->enos->command_repeat_s : session->enos->command_repeat_raw_s;
-}
-
 /* fault: why it cannot be run, as far as that is known; NULL. */
 static void deliver(struct session *session, const char *topic, const void *payload, size_t size,
 	const char *fault)
 {
 	const struct cloud_listener *listener = &session->plane->listener;
 	struct command *command;
-	struct reply *again;
 	char why[160];
-	int64_t now_us = loop_now(session->plane->loop);
 	int result = command_create(
 		&command, session->number, ORIGIN_CLOUD, topic, payload, size, why, sizeof(why));
-	command->received_us = now_us;
+	command->received_us = loop_now(session->plane->loop);
 	session->counters[COUNT_COMMANDS]++;
 	if (fault) {
 		snprintf(why, sizeof(why), "%s", fault);
 		result = -1;
-	}
-	switch (repeat_judge(
-		&session->repeats, command, now_us, repeat_window(session, command), &again)) {
-	case REPEAT_RUNNING:
-	case REPEAT_ANSWERED:
-		session->counters[COUNT_REPEATED_COMMANDS]++;
-		log_info("cloud: %s: %s came again: %s", session->device->name, topic,
-			again ? "its reply is sent again" : "it still runs");
-		command_destroy(command);
-		if (again)
-			queue_put_reply(&session->queue, again);
-		return;
-	case REPEAT_NEW:
-		break;
 	}
 	if (result < 0) {
 		session->counters[COUNT_BAD_COMMANDS]++;
@@ -179,9 +155,4 @@ bool delivery_read(struct session *session, const struct cloud_response *respons
 	if (response->topic)
 		read_options(session, response);
 	return false;
-}
-
-void delivery_answered(struct session *session, const struct reply *reply)
-{
-	repeat_answered(&session->repeats, reply, loop_now(session->plane->loop));
 }

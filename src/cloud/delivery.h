@@ -11,7 +11,5 @@
  * a block of one, and the next is to be asked for.
  */
 bool delivery_read(struct session *session, const struct cloud_response *response);
-/* Keeps the reply for repeats of its command. */
-void delivery_answered(struct session *session, const struct reply *reply);
 
 #endif

@@ -108,7 +108,7 @@ struct endpoint_class {
 		const struct endpoint_secret *secret);
 	/* The one before has ended or was cancelled.  0, or -errno: nothing was sent. */
 	int (*send)(struct endpoint *endpoint, const struct cloud_request *request);
-	/* Ends retransmission; an answer may come all the same. */
+	/* Ends retransmission, or the handshake; an answer may come all the same. */
 	void (*cancel)(struct endpoint *endpoint);
 	void (*destroy)(struct endpoint *endpoint);
 };

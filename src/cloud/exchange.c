@@ -434,6 +434,14 @@ static void end_poll(struct session *session)
 	session->suspect = session->purpose != PURPOSE_NONE;
 }
 
+/* The cloud has it, or never will: after a restart it is not sent again. */
+static void end_reply(struct session *session)
+{
+	struct reply *reply = queue_take_reply(&session->queue);
+	ledger_delivered(session->plane->ledger, reply);
+	reply_destroy(reply);
+}
+
 void exchange_accepted(struct session *session)
 {
 	enum purpose purpose = session->purpose;
@@ -441,7 +449,7 @@ void exchange_accepted(struct session *session)
 	switch (purpose) {
 	case PURPOSE_REPLY:
 		session->counters[COUNT_REPLIES]++;
-		reply_destroy(queue_take_reply(&session->queue));
+		end_reply(session);
 		break;
 	case PURPOSE_REPORT:
 		accept_report(session);
@@ -457,11 +465,10 @@ void exchange_accepted(struct session *session)
 
 static void refuse_reply(struct session *session, const char *reason)
 {
-	struct reply *reply = queue_take_reply(&session->queue);
 	session->counters[COUNT_REFUSED_REPLIES]++;
-	log_warning("cloud: %s: the reply to %s is lost: %s", session->device->name, reply->topic,
-		reason);
-	reply_destroy(reply);
+	log_warning("cloud: %s: the reply to %s is lost: %s", session->device->name,
+		queue_first_reply(&session->queue)->topic, reason);
+	end_reply(session);
 }
 
 void exchange_refused(struct session *session, const char *reason)

@@ -10,7 +10,7 @@
 static_assert(REPORT_POINTS == 0 && REPORT_EVENT == 1, "");
 static_assert(REPORT_ATTRIBUTES == 2 && REPORT_RAW == 3, "");
 
-static uint32_t hash_bytes(uint32_t hash, const void *bytes, size_t size)
+uint32_t row_hash(uint32_t hash, const void *bytes, size_t size)
 {
 	/* FNV-1a: each step can be undone, so that one changed byte always changes the hash. */
 	for (const uint8_t *at = bytes; size; size--)
@@ -33,9 +33,9 @@ static uint32_t hash_row(uint64_t id, uint64_t device, uint64_t boot, const stru
 		(int64_t)boot };
 	/* Rows of version 1 have no boot. */
 	size_t size = sizeof(numbers) - (boot ? 0 : sizeof(*numbers));
-	uint32_t hash = hash_bytes(2166136261u, numbers, size);
-	hash = hash_bytes(hash, report->name, strlen(report->name) + 1);
-	return hash_bytes(hash, report->data, report->size);
+	uint32_t hash = row_hash(ROW_HASH_START, numbers, size);
+	hash = row_hash(hash, report->name, strlen(report->name) + 1);
+	return row_hash(hash, report->data, report->size);
 }
 
 void row_bind(struct statement *insert, uint64_t id, uint64_t device, uint64_t boot,

@@ -28,6 +28,9 @@ enum row_column {
 	ROW_BOOT
 };
 
+#define ROW_HASH_START 2166136261u
+/* The hash of bytes behind those that gave the hash so far. */
+uint32_t row_hash(uint32_t hash, const void *bytes, size_t size);
 /* For ROW_INSERT; boot is the present one, for a report whose stamp names none. */
 void row_bind(struct statement *insert, uint64_t id, uint64_t device, uint64_t boot,
 	const struct report *report);

@@ -324,7 +324,10 @@ static int endpoint_send(struct endpoint *base, const struct cloud_request *requ
 
 static void endpoint_cancel(struct endpoint *base)
 {
-	ended(container_of(base, struct secure_endpoint, base));
+	struct secure_endpoint *endpoint = container_of(base, struct secure_endpoint, base);
+	ended(endpoint);
+	if (!endpoint->ready)
+		cut(endpoint);
 }
 
 static void endpoint_destroy(struct endpoint *base)

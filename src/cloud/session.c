@@ -15,6 +15,7 @@
 #define DOUBT_AFTER 2
 /* Sessions that have nothing to say ask for commands in slots of this length. */
 #define SLOT_US USEC_PER_SEC
+#define PAUSED_REASON "the device is down"
 
 struct transition {
 	void (*act)(struct session *session, const char *reason); /* after the state was entered */
@@ -29,6 +30,10 @@ static void conclude(struct session *session, const char *reason);
 static void give_up(struct session *session, const char *reason);
 static void ask(struct session *session, const char *reason);
 static void back_off(struct session *session, const char *reason);
+static void rest(struct session *session, const char *reason);
+static void speak(struct session *session, const char *reason);
+static void conclude_late(struct session *session, const char *reason);
+static void give_up_late(struct session *session, const char *reason);
 
 /*
  * All that a session does.  An input without a transition changes nothing: work waits in the queue
@@ -37,16 +42,19 @@ static void back_off(struct session *session, const char *reason);
 static const struct transition transitions[][INPUTS] = {
 	[SESSION_IDLE] = {
 		[INPUT_START] = { seek, SESSION_RESOLVING },
+		[INPUT_PAUSE] = { rest, SESSION_OFFLINE },
 	},
 	[SESSION_RESOLVING] = {
 		[INPUT_ADDRESS] = { spread, SESSION_RESOLVING },
 		[INPUT_EXPIRED] = { login, SESSION_AUTHENTICATING },
+		[INPUT_PAUSE] = { rest, SESSION_OFFLINE },
 	},
 	[SESSION_AUTHENTICATING] = {
 		[INPUT_ACTIVATED] = { login, SESSION_AUTHENTICATING },
 		[INPUT_TOKEN] = { proceed, SESSION_ONLINE },
 		[INPUT_SHUT_OUT] = { back_off, SESSION_WAITING },
 		[INPUT_LOST] = { back_off, SESSION_WAITING },
+		[INPUT_PAUSE] = { rest, SESSION_OFFLINE },
 	},
 	[SESSION_ONLINE] = {
 		[INPUT_WORK] = { proceed, SESSION_ONLINE },
@@ -58,6 +66,8 @@ static const struct transition transitions[][INPUTS] = {
 		[INPUT_LOST] = { back_off, SESSION_WAITING },
 		[INPUT_DUE] = { ask, SESSION_ONLINE },
 		[INPUT_EXPIRED] = { login, SESSION_AUTHENTICATING },
+		[INPUT_PAUSE] = { proceed, SESSION_ONLINE },
+		[INPUT_QUIET] = { rest, SESSION_OFFLINE },
 	},
 	[SESSION_WAITING] = {
 		/* Answers after the deadline, to what was sent last. */
@@ -67,6 +77,13 @@ static const struct transition transitions[][INPUTS] = {
 		[INPUT_REFUSED] = { give_up, SESSION_ONLINE },
 		[INPUT_DUE] = { proceed, SESSION_ONLINE },
 		[INPUT_EXPIRED] = { login, SESSION_AUTHENTICATING },
+		[INPUT_PAUSE] = { rest, SESSION_OFFLINE },
+	},
+	[SESSION_OFFLINE] = {
+		[INPUT_DONE] = { conclude_late, SESSION_OFFLINE },
+		[INPUT_REFUSED] = { give_up_late, SESSION_OFFLINE },
+		[INPUT_WORK] = { speak, SESSION_OFFLINE },
+		[INPUT_RESUME] = { seek, SESSION_RESOLVING },
 	},
 };
 
@@ -96,7 +113,7 @@ static void enter(struct session *session, enum session_state state, const char 
 	if (session->state == state)
 		return;
 	session->state = state;
-	if (state == SESSION_WAITING)
+	if (state == SESSION_WAITING || state == SESSION_OFFLINE)
 		queue_set_online(&session->queue, false);
 	free(session->trouble);
 	session->trouble = *reason ? must_strdup(reason) : NULL;
@@ -194,7 +211,10 @@ static void proceed(struct session *session, const char *reason)
 	(void)reason;
 	while (!session->in_flight) {
 		if (!exchange_choose(session)) {
-			wait_in_silence(session);
+			if (session->paused)
+				session_step(session, INPUT_QUIET, PAUSED_REASON);
+			else
+				wait_in_silence(session);
 			return;
 		}
 		if (!session_authorised(session)) {
@@ -250,6 +270,43 @@ static void back_off(struct session *session, const char *reason)
 		log_warning("cloud: %s: %s; next try in %.1f s", session->device->name, reason,
 			(double)wait_ms / 1000);
 	wake_at(session, loop_now(session->plane->loop) + wait_ms * USEC_PER_MSEC);
+	if (session->paused && !session->queue.reply_count)
+		session_step(session, INPUT_PAUSE, PAUSED_REASON);
+}
+
+/* Silence is all that ends a session: EnOS holds the device for offline when the lifetime is over. */
+static void rest(struct session *session, const char *reason)
+{
+	if (session->in_flight)
+		session->endpoint->class->cancel(session->endpoint);
+	session->in_flight = false;
+	session->connected = session->secured = false;
+	session->due_us = 0;
+	loop_disarm(session->plane->loop, &session->timer);
+	free(TAKE(session->token));
+	if (may_speak(session))
+		log_info("cloud: %s: silent from now on, EnOS shows it offline after %u s: %s",
+			session->device->name, session->enos->lifetime_s, reason);
+}
+
+/* Answers after the deadline, to what was sent last. */
+static void conclude_late(struct session *session, const char *reason)
+{
+	(void)reason;
+	exchange_accepted(session);
+}
+
+static void give_up_late(struct session *session, const char *reason)
+{
+	exchange_refused(session, reason);
+}
+
+/* The result of a command is owed, whatever became of its device. */
+static void speak(struct session *session, const char *reason)
+{
+	(void)reason;
+	if (session->queue.reply_count)
+		session_step(session, INPUT_RESUME, "");
 }
 
 /* The association is gone, or a peer that was started again knows nothing of it. */
@@ -316,7 +373,8 @@ static bool on_response(void *context, const struct cloud_response *response)
 	bool part = delivery_read(session, response);
 	enum input input = part ? INPUT_PART
 				: exchange_read(session, response, reason, sizeof(reason));
-	if (input == INPUT_TOKEN || input == INPUT_DONE || input == INPUT_REFUSED)
+	bool good = input == INPUT_TOKEN || input == INPUT_DONE || input == INPUT_REFUSED;
+	if (good && session->state != SESSION_OFFLINE)
 		queue_set_online(&session->queue, true);
 	session_step(session, input, reason);
 	return true;
@@ -432,6 +490,15 @@ void session_rekey(struct session *session)
 		wake_at(session, loop_now(session->plane->loop));
 }
 
+void session_pause(struct session *session, bool paused)
+{
+	if (session->paused == paused)
+		return;
+	session->paused = paused;
+	session_step(session, paused ? INPUT_PAUSE : INPUT_RESUME, paused ? PAUSED_REASON : "");
+	session_step(session, INPUT_WORK, "");
+}
+
 void session_addresses_changed(struct session *session)
 {
 	if (!server_has(session->server, &session->address)) {
@@ -455,7 +522,6 @@ int session_create(struct session **result, const struct session_setup *setup)
 	session->queue.calendar = &session->plane->calendar;
 	if (session->plane->spool)
 		spool_attach(session->plane->spool, session->number, &session->queue);
-	repeats_init(&session->repeats);
 	handshake_load(session);
 	struct endpoint_source *source = &session->plane->endpoints;
 	errno = 0;
@@ -480,7 +546,6 @@ void session_destroy(struct session *session)
 	list_remove(&session->ready);
 	queue_finish(&session->queue);
 	blocks_finish(&session->blocks);
-	repeats_finish(&session->repeats);
 	free(session->token);
 	handshake_forget(session);
 	free(session->waiting_command);

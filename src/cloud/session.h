@@ -11,9 +11,9 @@
 #include "cloud/cloud.h"
 #include "cloud/crypto.h"
 #include "cloud/endpoint.h"
+#include "cloud/ledger.h"
 #include "cloud/payload.h"
 #include "cloud/queue.h"
-#include "cloud/repeat.h"
 #include "cloud/server.h"
 #include "cloud/spool.h"
 
@@ -28,6 +28,7 @@ struct plane {
 	struct crypto *crypto;
 	const char *state_dir; /* where secrets of activated devices are kept; borrowed */
 	struct spool *spool; /* NULL: none */
+	struct ledger *ledger; /* of commands; NULL: none */
 	struct calendar calendar;
 	int64_t late_after_ms; /* age from which points are late; 0: none are */
 	struct payload payload; /* of the message that is being sent */
@@ -60,7 +61,6 @@ enum counter {
 	COUNT_LATE, /* responses after the deadline */
 	COUNT_BAD_JSON,
 	COUNT_COMMANDS,
-	COUNT_REPEATED_COMMANDS,
 	COUNT_BAD_COMMANDS,
 	COUNT_FOREIGN_COMMANDS, /* for another device, or no topic */
 	COUNTERS,
@@ -84,6 +84,9 @@ enum input {
 	INPUT_WORK, /* something waits in the queue */
 	INPUT_DUE, /* the time set came, and there is a token */
 	INPUT_EXPIRED, /* the same, without a token that can be used */
+	INPUT_PAUSE, /* the device is down */
+	INPUT_QUIET, /* it is, and there is nothing left to say */
+	INPUT_RESUME, /* it is well again */
 	INPUTS,
 };
 
@@ -104,6 +107,7 @@ struct session {
 	bool secured; /* DTLS: the handshake with the device's own secret is over */
 	bool activating; /* DTLS: with the product's secret, for the device's own */
 	bool secret_doubted; /* the one that it was activated with: asks again next time */
+	bool paused; /* the device is down: offline as soon as there is nothing left to say */
 	bool suspect; /* a poll was just accepted, and the message got 4.01 before it */
 	bool part_refused; /* of the report that is sent in several messages */
 	uint32_t address_number;
@@ -127,7 +131,6 @@ struct session {
 	bool fetched; /* the last message fetched a command: now a report's turn */
 	char *waiting_command; /* topic to fetch; NULL: none */
 	uint32_t fruitless; /* fetches in a row that brought no command */
-	struct repeats repeats;
 
 	struct timer timer; /* due no later than due_us */
 	int64_t due_us; /* 0: nothing */
@@ -155,6 +158,8 @@ static inline bool session_secure(const struct session *session)
 }
 /* The device's secret changed: a new login with it follows at once. */
 void session_rekey(struct session *session);
+/* See cloud_device_pause(). */
+void session_pause(struct session *session, bool paused);
 /* The server's addresses came or changed. */
 void session_addresses_changed(struct session *session);
 /* Something was put into the queue. */

@@ -12,6 +12,7 @@ const char *session_state_name(enum session_state state)
 		[SESSION_AUTHENTICATING] = "authenticating",
 		[SESSION_ONLINE] = "online",
 		[SESSION_WAITING] = "waiting",
+		[SESSION_OFFLINE] = "offline",
 	};
 	return (size_t)state < sizeof(names) / sizeof(*names) ? names[state] : "unknown";
 }
@@ -42,7 +43,6 @@ const char *counter_name(enum counter counter)
 		[COUNT_LATE] = "late",
 		[COUNT_BAD_JSON] = "bad_json",
 		[COUNT_COMMANDS] = "commands",
-		[COUNT_REPEATED_COMMANDS] = "repeated_commands",
 		[COUNT_BAD_COMMANDS] = "bad_commands",
 		[COUNT_FOREIGN_COMMANDS] = "foreign_commands",
 	};

@@ -480,6 +480,11 @@ int spool_create(struct spool **result, const struct spool_setup *setup)
 	return 0;
 }
 
+struct writer *spool_writer(struct spool *spool)
+{
+	return spool->writer;
+}
+
 void spool_attach(struct spool *spool, uint32_t device, struct queue *queue)
 {
 	assert(!spool->opened && device < spool->count);

@@ -16,6 +16,7 @@
 #include "util/loop.h"
 
 struct spool;
+struct writer;
 
 struct spool_setup {
 	const struct conf *conf;
@@ -28,6 +29,8 @@ struct spool_setup {
 /* 0 or -errno of the thread; trouble with the disk is no error. */
 int spool_create(struct spool **spool, const struct spool_setup *setup);
 void spool_destroy(struct spool *spool);
+/* The thread and its database, for others who write to it. */
+struct writer *spool_writer(struct spool *spool);
 /* The queue of the device from then on; it is empty. */
 void spool_attach(struct spool *spool, uint32_t device, struct queue *queue);
 void spool_detach(struct spool *spool, struct queue *queue);

@@ -7,6 +7,7 @@
 
 #include "cloud/boots.h"
 #include "cloud/census.h"
+#include "cloud/record.h"
 #include "cloud/rescue.h"
 #include "cloud/row.h"
 #include "util/alloc.h"
@@ -52,6 +53,7 @@ static const char *const upgrades[] = {
 	"CREATE TABLE counts(device INTEGER PRIMARY KEY, first INTEGER NOT NULL,"
 	" points INTEGER NOT NULL, strict INTEGER NOT NULL, bytes INTEGER NOT NULL)",
 	"ALTER TABLE reports ADD COLUMN boot INTEGER NOT NULL DEFAULT 0;" BOOTS_TABLE,
+	RECORD_TABLE,
 };
 #define VERSION ((int)(sizeof(upgrades) / sizeof(*upgrades)))
 
@@ -226,6 +228,8 @@ static int copy_rest(struct store *store, const char *aside)
 		result = boots_keep_all(&store->boots, &store->database);
 	if (result == 0)
 		result = rescue_rows(aside, keep_row, store);
+	if (result == 0)
+		result = records_rescue(aside, &store->database);
 	return result == 0 ? commit(store) : result;
 }
 
@@ -358,8 +362,9 @@ static int keep_census(struct store *store)
 	return result;
 }
 
-static int write_all(struct store *store, const struct store_write *write)
+static int write_all(struct store *store, void *what)
 {
+	const struct store_write *write = what;
 	int result = begin(store);
 	for (size_t i = 0; result == 0 && i < write->count; i++) {
 		const struct store_row *row = &write->rows[i];
@@ -395,14 +400,23 @@ static int make_sure(struct store *store)
 	return result;
 }
 
-static int try_write(struct store *store, const struct store_write *write)
+static int run_batch(struct store *store, void *batch)
+{
+	int result = begin(store);
+	if (result == 0)
+		result = batch_run(batch, &store->database);
+	return result == 0 ? commit(store) : result;
+}
+
+static int try_change(
+	struct store *store, int (*change)(struct store *store, void *what), void *what)
 {
 	int result = store_open(store);
 	if (result < 0)
 		return result;
 	result = make_sure(store);
 	if (result == 0)
-		result = write_all(store, write);
+		result = change(store, what);
 	if (result < 0) {
 		store->doubtful = true;
 		/* The census is read anew when the file is opened again. */
@@ -412,12 +426,23 @@ static int try_write(struct store *store, const struct store_write *write)
 	return recover(store, result);
 }
 
+static int change_twice(
+	struct store *store, int (*change)(struct store *store, void *what), void *what)
+{
+	int result = try_change(store, change, what);
+	if (result > 0)
+		result = try_change(store, change, what);
+	return result ? -EIO : 0;
+}
+
 int store_write(struct store *store, const struct store_write *write)
 {
-	int result = try_write(store, write);
-	if (result > 0)
-		result = try_write(store, write);
-	return result < 0 ? -EIO : result > 0 ? -EIO : 0;
+	return change_twice(store, write_all, (void *)(uintptr_t)write);
+}
+
+int store_batch(struct store *store, struct batch *batch)
+{
+	return change_twice(store, run_batch, batch);
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */

@@ -75,6 +75,10 @@ int store_read(struct store *store, struct store_read *read);
 /* Reports of attributes of all devices, as store_read() gives them. */
 int store_read_attributes(struct store *store, struct store_read *read);
 
+/* What is done with the records of commands, in a transaction of its own: as store_write(). */
+struct batch;
+int store_batch(struct store *store, struct batch *batch);
+
 const char *store_reason(const struct store *store);
 struct store_counts store_counts(const struct store *store, uint32_t device);
 struct store_totals store_totals(const struct store *store);

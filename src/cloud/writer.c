@@ -34,6 +34,7 @@ static void free_job(struct mail *mail)
 	free((void *)(uintptr_t)job->read.wanted);
 	free((void *)(uintptr_t)job->write.rows);
 	free((void *)(uintptr_t)job->write.gone);
+	batch_destroy(job->batch);
 	free(job->counts);
 	free(job);
 }
@@ -102,6 +103,9 @@ static void run_job(struct writer *writer, struct job *job)
 	case JOB_READ:
 		job->result = store_read(writer->store, &job->read);
 		break;
+	case JOB_BATCH:
+		job->result = store_batch(writer->store, job->batch);
+		break;
 	case JOB_STOP:
 		break;
 	}
@@ -143,6 +147,8 @@ static void tell(struct writer *writer)
 		writer->under_way--;
 		if (job->kind == JOB_STOP)
 			job_destroy(job);
+		else if (job->done)
+			job->done(job);
 		else
 			writer->setup.done(writer->setup.context, job);
 	}

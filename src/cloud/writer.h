@@ -6,24 +6,28 @@
 #ifndef EB_CLOUD_WRITER_H
 #define EB_CLOUD_WRITER_H
 
+#include "cloud/record.h"
 #include "cloud/store.h"
 #include "util/loop.h"
 
 struct writer;
 
-enum job_kind { JOB_OPEN, JOB_WRITE, JOB_READ, JOB_STOP };
+enum job_kind { JOB_OPEN, JOB_WRITE, JOB_READ, JOB_BATCH, JOB_STOP };
 
 struct job {
 	struct mail mail;
 	enum job_kind kind;
 	struct store_write write; /* JOB_WRITE */
 	struct store_read read; /* JOB_READ; JOB_OPEN: all reports of attributes */
+	struct batch *batch; /* JOB_BATCH; owned */
 	struct store_counts *counts; /* JOB_OPEN: one for each device */
 	uint64_t next_id; /* JOB_OPEN */
 	struct store_totals totals; /* after it */
 	int result; /* 0 or -EIO */
 	char reason[200];
 	void *context; /* the giver's */
+	/* Where the giver is not the one who made the writer: as its done; owns the job. */
+	void (*done)(struct job *job);
 };
 
 struct writer_setup {

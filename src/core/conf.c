@@ -212,6 +212,15 @@ static void check_cloud(struct conf_parts *parts)
 		problem_error(parts->problems, (struct place){ conf->path, 0 },
 			"enos is missing, devices report to it: write enos = { host = \"...\"; };");
 	set_missing(&conf->enos.host, "");
+	bool commands = false;
+	for (uint32_t i = 0; i < conf->device_count; i++)
+		commands |= conf->devices[i].script && conf->devices[i].commands == COMMANDS_ALL;
+	if (commands && conf->enos.place.file && !conf->spool.enabled &&
+		!conf->enos.commands_without_disk)
+		problem_warning(parts->problems, conf->enos.place,
+			"spool.enabled = false leaves the records of commands in memory: after a restart "
+			"one may run twice, or never be answered; if that is meant, write "
+			"commands_without_disk = true");
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */

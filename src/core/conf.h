@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/plan.h"
 #include "core/plugin.h"
 #include "core/problem.h"
 #include "util/buffer.h"
@@ -30,11 +31,14 @@ struct conf_scripts {
 	uint32_t instructions; /* budget of one call */
 	uint32_t memory_kb; /* cap of one state */
 	uint32_t wall_ms; /* limit of one call */
+	uint32_t state_save_s; /* between two savings of device.state; 0: at the stop only */
 	enum conf_fixtures fixtures; /* what becomes of a script whose fixtures fail */
 };
 
 enum conf_security { SECURITY_NONE, SECURITY_DTLS };
 enum conf_dialect { DIALECT_SIGNED, DIALECT_PIGGYBACK };
+/* What EnOS sees of a device that is down. */
+enum conf_offline { CONF_OFFLINE_SHOW, CONF_OFFLINE_KEEP };
 enum conf_cipher { CIPHER_AES_128_CBC, CIPHER_AES_128_ECB };
 
 struct conf_enos {
@@ -58,6 +62,9 @@ struct conf_enos {
 	uint32_t command_timeout_ms; /* from its arrival until it must have begun at the device */
 	uint32_t command_repeat_s; /* window in which the same command with an id is a repeat */
 	uint32_t command_repeat_raw_s; /* the same for pass-through commands; 0 */
+	bool commands_without_disk; /* run also while their record cannot be written */
+	enum conf_offline offline; /* of devices that do not say it */
+	uint32_t offline_after_s; /* the same: how long a device is down before its session ends */
 };
 
 /* What becomes of reports of an earlier boot whose clock was never set. */
@@ -69,6 +76,7 @@ struct conf_spool {
 	uint32_t max_mb; /* of reports on disk, in 10^6 bytes */
 	uint32_t max_age_s; /* 0: no limit */
 	uint32_t backfill_rate; /* reports read back a second, over all devices */
+	uint32_t command_records; /* records of commands that are kept */
 	uint32_t late_after_s; /* age from which points are sent as late; 0: none are */
 	uint32_t clock_wait_s; /* time from the start for which the clock must be synchronised */
 	enum conf_unset_clock unset_clock;
@@ -134,6 +142,17 @@ struct conf_bus {
 	uint32_t merge_hole; /* most units in between that nobody asked for */
 };
 
+enum conf_commands { COMMANDS_ALL, COMMANDS_NONE };
+
+/* What a device may be told to do: all that one of its rules covers. */
+struct conf_rule {
+	char *service; /* the one service or topic; NULL: any */
+	char *write; /* the kind of places, in the plugin's words; NULL: any request */
+	int64_t address[2]; /* first and last place */
+	int64_t values[2]; /* least and greatest number */
+	bool has_values;
+};
+
 #define CONF_AS_BUS UINT32_MAX
 
 struct conf_device {
@@ -152,12 +171,20 @@ struct conf_device {
 	enum conf_answer merge; /* auto: as the bus has it */
 	uint32_t merge_hole; /* CONF_AS_BUS: as the bus has it */
 	struct buffer address; /* value, a map: the keys that the plugin declared for a device */
+	enum conf_offline offline; /* its own or the gateway's */
+	uint32_t offline_after_s;
 	struct buffer parameters; /* value, a map */
 	struct place *parameter_places; /* one for each of parameters; NULL: none are known */
 	/* value, a list of maps: polls that add to the script's or, by their name, change them */
 	struct buffer polls;
 	struct buffer points; /* value, a list of maps, see conf_points.h */
 	struct place *poll_places; /* one for each of polls */
+	enum conf_commands commands;
+	bool has_rules; /* allow stands there: what no rule covers is refused */
+	struct conf_rule *rules;
+	uint32_t rule_count;
+	bool newest_wins; /* a command that waits gives way to a newer one that writes the same */
+	struct read_back read_back; /* of all writes of commands */
 };
 
 struct conf {

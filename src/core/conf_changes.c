@@ -61,6 +61,7 @@ static bool same_field(const struct field *field, const void *one, const void *o
 	case FIELD_ANSWER:
 	case FIELD_BYTES:
 	case FIELD_REAL:
+	case FIELD_RANGE:
 		return memcmp(left, right, field->size) == 0;
 	case FIELD_NUMBERS:
 	case FIELD_GROUP:
@@ -91,6 +92,22 @@ static void compare_bus(struct walk *walk, const struct conf_bus *one, const str
 		say(walk, "%sthe keys of its plugin", before);
 }
 
+static bool same_section(const struct section *section, const void *one, const void *other)
+{
+	const struct field *field = section->fields;
+	while (field->key && same_field(field, one, other))
+		field++;
+	return !field->key;
+}
+
+static bool same_rules(const struct conf_device *one, const struct conf_device *other)
+{
+	bool same = one->has_rules == other->has_rules && one->rule_count == other->rule_count;
+	for (uint32_t i = 0; same && i < one->rule_count; i++)
+		same = same_section(&rule_section, &one->rules[i], &other->rules[i]);
+	return same;
+}
+
 static void compare_device(
 	struct walk *walk, const struct conf_device *one, const struct conf_device *other)
 {
@@ -109,6 +126,11 @@ static void compare_device(
 		if (strcmp(field->key, "secret_file") != 0 && !same_field(field, one, other))
 			say(walk, "%s%s", before, field->key);
 	}
+	if (!same_rules(one, other))
+		say(walk, "%sallow", before);
+	if (one->read_back.wanted != other->read_back.wanted ||
+		!same_section(&read_back_section, &one->read_back, &other->read_back))
+		say(walk, "%sread_back", before);
 	for (size_t i = 0; i < sizeof(buffers) / sizeof(*buffers); i++) {
 		if (!same_buffer(buffers[i].one, buffers[i].other))
 			say(walk, "%s%s", before, buffers[i].name);

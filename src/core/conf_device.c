@@ -125,6 +125,16 @@ static void read_parameters(struct conf_device *device, const struct node *node)
 		device->parameter_places[i] = node->items[i].place;
 }
 
+/* What the device does not say of itself is said for all in enos. */
+static void read_offline(
+	const struct conf *conf, struct conf_device *device, const struct node *node)
+{
+	if (!node_find(node, "offline"))
+		device->offline = conf->enos.offline;
+	if (!node_find(node, "offline_after"))
+		device->offline_after_s = conf->enos.offline_after_s;
+}
+
 static void read_points(struct conf_parts *parts, struct conf_device *device,
 	const struct conf_bus *bus, const struct node *list)
 {
@@ -165,9 +175,11 @@ void device_read(struct conf_parts *parts, const struct node *node, bool open_to
 	find_script(parts, device, node);
 	device_cloud_read(parts, device, node, open_to_others);
 	read_parameters(device, node_find(node, "parameters"));
+	read_offline(parts->conf, device, node);
 	check_purpose(parts, node);
 	read_points(parts, device, bus, node_find(node, "points"));
 	polls_read(parts, device, node_find(node, "polls"));
+	commands_read(parts, device, node);
 	node_list_finish(&others);
 }
 
@@ -175,6 +187,7 @@ void device_finish(struct conf_device *device)
 {
 	device_cloud_finish(device);
 	section_finish(&device_section, device);
+	commands_finish(device);
 	free(device->script_path);
 	buffer_finish(&device->address);
 	buffer_finish(&device->parameters);

@@ -141,6 +141,11 @@ void field_describe(const struct field *field, struct buffer *text)
 	case FIELD_GROUP:
 		buffer_put_text(text, "a group { }");
 		break;
+	case FIELD_RANGE:
+		buffer_put_text(text,
+			field->min == 0 ? "an integer from 0, or [ first, last ]"
+					: "an integer, or [ least, greatest ]");
+		break;
 	case FIELD_GROUPS:
 		buffer_put_text(text, "a list ( ) of groups { }");
 		break;

@@ -50,6 +50,9 @@ void enos_read(struct conf_parts *parts, const struct node *group);
 void device_cloud_read(struct conf_parts *parts, struct conf_device *device,
 	const struct node *node, bool open_to_others);
 void device_cloud_finish(struct conf_device *device);
+/* What commands may do to a device, in conf_command.c. */
+void commands_read(struct conf_parts *parts, struct conf_device *device, const struct node *node);
+void commands_finish(struct conf_device *device);
 /* The polls of a device: a list of groups, or NULL for none. */
 void polls_read(struct conf_parts *parts, struct conf_device *device, const struct node *list);
 

@@ -19,6 +19,7 @@ enum field_kind {
 	FIELD_CHOICE, /* an enum that counts up in the order of choices */
 	FIELD_ANSWER, /* enum conf_answer: true, false or "auto" */
 	FIELD_BYTES, /* size bytes, from hexadecimal digits */
+	FIELD_RANGE, /* int64_t[2]; one integer or [ first, last ] */
 	FIELD_REAL, /* double, any that is finite */
 	FIELD_NUMBERS, /* an array of numbers, read by whoever reads the section; */
 	FIELD_GROUP, /* so are these two */
@@ -67,7 +68,7 @@ struct section {
 extern const struct section gateway_section, scripts_section, enos_section, mqtt_section,
 	spool_section;
 extern const struct section link_section, bus_section, device_section, device_enos_section,
-	point_section;
+	rule_section, read_back_section, point_section;
 /* The file itself: its groups and lists. */
 extern const struct section file_section;
 /* All of these, NULL-terminated. */

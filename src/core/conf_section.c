@@ -82,7 +82,7 @@ static void set_default(const struct field *field, void *target)
 		put_text(field, target, word);
 		break;
 	case FIELD_NUMBER:
-		put_number(field, target, strtoll(word, NULL, 10) * field->scale);
+		put_number(field, target, llrint(strtod(word, NULL) * (double)field->scale));
 		break;
 	case FIELD_BOOLEAN:
 		put_number(field, target, strcmp(word, "true") == 0);
@@ -100,6 +100,7 @@ static void set_default(const struct field *field, void *target)
 		put_real(field, target, strtod(word, NULL));
 		break;
 	case FIELD_TEXTS:
+	case FIELD_RANGE:
 	case FIELD_NUMBERS:
 	case FIELD_GROUP:
 	case FIELD_GROUPS:
@@ -131,8 +132,13 @@ static void refuse_type(
 {
 	OWNED_BUFFER must = BUFFER_EMPTY;
 	field_describe(field, &must);
-	problem_error(reader->problems, node->place, "%s is %s: it must be %s", field->key,
-		node_type_name(node->type), buffer_text(&must));
+	/* Of a range the type says little. */
+	if (field->kind == FIELD_RANGE)
+		problem_error(reader->problems, node->place, "%s must be %s", field->key,
+			buffer_text(&must));
+	else
+		problem_error(reader->problems, node->place, "%s is %s: it must be %s", field->key,
+			node_type_name(node->type), buffer_text(&must));
 }
 
 /* Whether the text has the field's length and form. */
@@ -262,6 +268,25 @@ static void read_choice(
 		put_number(field, reader->target, number);
 }
 
+/* One integer, or the first and the last. */
+static bool read_range(
+	const struct reader *reader, const struct field *field, const struct node *node)
+{
+	const struct node *first = node, *last = node;
+	if (node->type == NODE_ARRAY || node->type == NODE_LIST) {
+		if (node->count != 2)
+			return false;
+		first = &node->items[0];
+		last = &node->items[1];
+	}
+	if (first->type != NODE_INTEGER || last->type != NODE_INTEGER ||
+		first->integer > last->integer || first->integer < field->min)
+		return false;
+	const int64_t range[2] = { first->integer, last->integer };
+	memcpy(slot_of(field, reader->target), range, sizeof(range));
+	return true;
+}
+
 static bool is_list_of_groups(const struct node *node)
 {
 	return node->type == NODE_LIST || (node->type == NODE_ARRAY && node->count == 0);
@@ -296,6 +321,9 @@ static void read_field(
 		if (fits && put_bytes(field, reader->target, node->text) < 0)
 			problem_error(reader->problems, node->place,
 				"%s must be %zu hexadecimal digits", field->key, 2 * field->size);
+		break;
+	case FIELD_RANGE:
+		fits = read_range(reader, field, node);
 		break;
 	case FIELD_REAL:
 		fits = read_real(reader, field, node);

@@ -55,6 +55,7 @@ const char *outcome_name(enum outcome_status status)
 		[OUTCOME_LINK] = "link",
 		[OUTCOME_SKIPPED] = "skipped",
 		[OUTCOME_BUSY] = "busy",
+		[OUTCOME_SUPERSEDED] = "superseded",
 	};
 	return (size_t)status < sizeof(names) / sizeof(*names) ? names[status] : "unknown";
 }
@@ -153,6 +154,7 @@ static void destroy_order(struct mail *mail)
 	struct order *order = container_of(mail, struct order, mail);
 	for (size_t i = 0; i < order->count; i++)
 		request_destroy(order->requests[i]);
+	buffer_finish(&order->places);
 	free(order);
 }
 

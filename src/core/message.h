@@ -68,6 +68,7 @@ enum outcome_status {
 	OUTCOME_LINK, /* the port or connection is down: not sent */
 	OUTCOME_SKIPPED, /* one before it failed: not sent */
 	OUTCOME_BUSY, /* too many wait already: not sent */
+	OUTCOME_SUPERSEDED, /* a newer order of the same places came: not sent */
 };
 
 const char *outcome_name(enum outcome_status status);
@@ -156,6 +157,11 @@ struct order {
 	uint32_t device;
 	uint64_t serial;
 	int64_t deadline_us; /* monotonic; not begun after it */
+	/*
+	 * Where the newest wins: what it writes, in words; one that waits with the same is superseded.
+	 * Empty otherwise.
+	 */
+	struct buffer places;
 	size_t count;
 	struct request *requests[]; /* owned */
 };

@@ -6,13 +6,14 @@
 #include <string.h>
 
 #include "util/alloc.h"
+#include "util/clock.h"
 
 #define USEC_PER_SECOND 1e6
 #define TIMEOUT_MAX_S 3600
 #define NAME_MAX_SIZE 63
 
 const char *const request_host_keys[] = { "name", "period", "priority", "timeout", "retry_safe",
-	NULL };
+	"read_back", NULL };
 
 /* The host's own settings of a request, as they stand. */
 struct host {
@@ -22,6 +23,7 @@ struct host {
 	bool urgent;
 	int64_t timeout_us;
 	bool retry_safe;
+	struct read_back read_back;
 };
 
 /* What making one request works on. */
@@ -97,6 +99,43 @@ static void read_name(const struct maker *maker, struct host *host)
 	}
 }
 
+/* true, false, or how: { settle = 0.5, tolerance = 2 }. */
+static void read_read_back(
+	const struct maker *maker, const struct value *value, struct read_back *read_back)
+{
+	struct value key, item;
+	struct value_reader inside;
+	read_back->wanted = value->type == VALUE_TRUE || value->type == VALUE_MAP;
+	read_back->never = value->type == VALUE_FALSE;
+	read_back->settle_ms = READ_BACK_SETTLE_MS;
+	if (!read_back->wanted && !read_back->never) {
+		complain(maker, "read_back", "true, false or { settle = SECONDS, tolerance = N }");
+		return;
+	}
+	value_find(maker->map, maker->size, "read_back", &key, &inside);
+	for (size_t i = 0; key.type == VALUE_MAP && i < key.size && value_next(&inside, &item);
+		i++) {
+		struct value number;
+		bool settle = strcmp(item.text, "settle") == 0;
+		struct value_reader rest = inside;
+		int64_t us = 0;
+		if (!value_next(&rest, &number) || !value_skip(&inside))
+			return;
+		if (settle &&
+			read_seconds(maker, &number, "settle", READ_BACK_SETTLE_MAX_MS / 1e3, &us))
+			read_back->settle_ms = (uint32_t)(us / USEC_PER_MSEC);
+		else if (!settle && strcmp(item.text, "tolerance") != 0)
+			complain(maker, "read_back",
+				"true, false or { settle = SECONDS, tolerance = N }");
+		else if (!settle &&
+			(number.type != VALUE_INTEGER || number.integer < 0 ||
+				number.integer > READ_BACK_TOLERANCE_MAX))
+			complain(maker, "tolerance", "a whole number from 0 to 1000000");
+		else if (!settle)
+			read_back->tolerance = (uint32_t)number.integer;
+	}
+}
+
 static void read_host(const struct maker *maker, struct host *host)
 {
 	struct value value;
@@ -120,6 +159,13 @@ static void read_host(const struct maker *maker, struct host *host)
 		if (value.type != VALUE_TRUE && value.type != VALUE_FALSE)
 			complain(maker, "retry_safe", "true or false");
 	}
+	if (!value_find(maker->map, maker->size, "read_back", &value, NULL))
+		return;
+	if (maker->poll)
+		problem_error(maker->problems, maker->place,
+			"read_back belongs to a command's write: a poll is read anyway, leave it out");
+	else
+		read_read_back(maker, &value, &host->read_back);
 }
 
 static bool fits(const struct eb_request *wire)
@@ -204,6 +250,7 @@ static int make(const struct maker *maker, struct host *host, struct request **r
 	*request = assemble(maker->plugin, maker->state, &wire);
 	(*request)->retry_safe = host->retry_safe;
 	(*request)->timeout_us = host->timeout_us;
+	(*request)->read_back = host->read_back;
 	(*request)->name = TAKE(host->name);
 	return 0;
 }
@@ -248,6 +295,12 @@ int request_create(struct request **request, const struct eb_plugin *plugin, con
 		.source = source,
 		.place = place };
 	return create(&maker, &host, request, problems);
+}
+
+struct request *request_wrap(
+	const struct eb_plugin *plugin, const void *state, const struct eb_request *wire)
+{
+	return assemble(plugin, state, wire);
 }
 
 void request_destroy(struct request *request)

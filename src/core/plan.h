@@ -12,11 +12,22 @@
 
 #include "core/plugin.h"
 
+/* Whether what is written is read again afterwards and compared. */
+struct read_back {
+	bool wanted, never; /* never: said by a request, whatever its device has */
+	uint32_t settle_ms; /* from the write to the read */
+	uint32_t tolerance; /* by which each number may differ */
+};
+#define READ_BACK_SETTLE_MS 500
+#define READ_BACK_SETTLE_MAX_MS 60000
+#define READ_BACK_TOLERANCE_MAX 1000000
+
 /* A request with the host's own settings beside the plugin's. */
 struct request {
 	struct eb_request wire; /* wire.data points into this allocation */
 	bool retry_safe; /* a write that may be sent again */
 	int64_t timeout_us; /* 0: the bus's */
+	struct read_back read_back; /* of a command's write */
 	char *name; /* of a poll; NULL in a command */
 	char *text; /* as plugin->describe() says it, for logs */
 };
@@ -43,7 +54,10 @@ struct plan {
 	struct poll polls[];
 };
 
-/* Host keys of a request: name, period, priority, timeout, retry_safe.  All others are the plugin's. */
+/*
+ * Host keys of a request: name, period, priority, timeout, retry_safe, read_back.  All others are the
+ * plugin's.
+ */
 extern const char *const request_host_keys[];
 
 #define REQUEST_PERIOD_MAX_S 86400
@@ -56,6 +70,9 @@ extern const char *const request_host_keys[];
 int request_create(struct request **request, const struct eb_plugin *plugin, const void *state,
 	const struct eb_address *address, const void *map, size_t size, enum settings_source source,
 	struct place place, struct problems *problems);
+/* A request that the plugin made out of another one. */
+struct request *request_wrap(
+	const struct eb_plugin *plugin, const void *state, const struct eb_request *wire);
 void request_destroy(struct request *request);
 /*
  * One read for what a and b read, across at most hole units of unread data, with a's time-out; NULL

@@ -156,6 +156,11 @@ static bool check_functions(
 					    : NULL;
 	if (missing)
 		return FAIL(error, "plugin %s: its function %s() is missing", path, missing);
+	if (!plugin->read_back != !plugin->numbers || (plugin->read_back && !plugin->target))
+		return FAIL(error,
+			"plugin %s has one of read_back() and numbers(), or no target() with them: it "
+			"must have all or none of these two",
+			path);
 	if (!plugin->merge != !plugin->cut)
 		return FAIL(error,
 			"plugin %s has one of merge() and cut(): it must have both or neither",

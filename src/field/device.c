@@ -36,7 +36,7 @@ const char *device_name(const struct device *device)
 	return device->bus->plane->conf->devices[device->number].name;
 }
 
-int64_t device_run_due_us(const struct device *device, uint32_t first)
+int64_t device_several_due_us(const struct device *device, uint32_t first)
 {
 	int64_t due_us = INT64_MAX;
 	for (uint32_t i = first; i < first + device->merge.parts[first].count; i++) {

@@ -82,8 +82,6 @@ static inline struct task *device_task(const struct device *device, uint32_t par
 {
 	return &device->tasks[device->merge.parts[part].poll];
 }
-/* When the run may begin, as far as its polls' own times go; INT64_MAX while it runs. */
-int64_t device_run_due_us(const struct device *device, uint32_t first);
 /* To be called when a task's due time, tries or running changed. */
 void device_refresh_due(struct device *device);
 /* When the task may begin, as far as its own times go; INT64_MAX while it runs. */
@@ -92,6 +90,14 @@ static inline int64_t task_due_us(const struct task *task)
 	if (task->running)
 		return INT64_MAX;
 	return task->again_us ? task->again_us : task->due_us;
+}
+/* When the run may begin, as far as its polls' own times go; INT64_MAX while it runs. */
+int64_t device_several_due_us(const struct device *device, uint32_t first);
+static inline int64_t device_run_due_us(const struct device *device, uint32_t first)
+{
+	if (device->merge.parts[first].count == 1)
+		return task_due_us(device_task(device, first));
+	return device_several_due_us(device, first);
 }
 const char *device_name(const struct device *device);
 

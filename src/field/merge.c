@@ -122,12 +122,6 @@ void merge_finish(struct merge *merge)
 	*merge = (struct merge){ .count = 0 };
 }
 
-const struct request *merge_request(const struct merge *merge, uint32_t first)
-{
-	const struct part *part = &merge->parts[first];
-	return part->request ? part->request : poll_of(merge, first)->request;
-}
-
 void merge_begun(struct merge *merge, uint32_t first)
 {
 	merge->parts[first].running = true;

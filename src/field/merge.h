@@ -50,7 +50,11 @@ void merge_init(struct merge *merge, const struct plan *plan, const struct eb_pl
 	const void *state, int64_t hole);
 void merge_finish(struct merge *merge);
 /* What the run that begins at first asks for. */
-const struct request *merge_request(const struct merge *merge, uint32_t first);
+static inline const struct request *merge_request(const struct merge *merge, uint32_t first)
+{
+	const struct part *part = &merge->parts[first];
+	return part->request ? part->request : merge->plan->polls[part->poll].request;
+}
 /* Whether it is only tried whether the device answers it: then it is to blame where that fails. */
 bool merge_on_trial(const struct merge *merge, uint32_t first);
 /* The run begins; one of the next three follows. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "field/order.h"
 
+#include <string.h>
+
 #include "field/health.h"
 
 static struct order *order_of(struct list *link)
@@ -29,8 +31,29 @@ static void refuse(struct bus *bus, struct order *order, enum outcome_status sta
 	put(bus, order, outcome);
 }
 
+static bool same_places(const struct order *a, const struct order *b)
+{
+	return a->device == b->device && a->places.size && a->places.size == b->places.size &&
+		memcmp(a->places.data, b->places.data, a->places.size) == 0;
+}
+
+/* What waits and would only be written over at once need not be written at all. */
+static void supersede(struct bus *bus, const struct order *newer)
+{
+	list_for_each (link, &bus->orders) {
+		struct order *older = order_of(link);
+		if (!same_places(older, newer))
+			continue;
+		list_remove(link);
+		bus->order_count--;
+		refuse(bus, older, OUTCOME_SUPERSEDED);
+	}
+}
+
 void order_take(struct bus *bus, struct order *order)
 {
+	supersede(bus, order);
+
 	if (bus->stopping || bus->why)
 		refuse(bus, order, OUTCOME_LINK);
 	else if (order->deadline_us <= bus_now(bus))

@@ -113,11 +113,14 @@ static int64_t pick(const struct device *device, int64_t now, enum rank rank)
 	int64_t best = -1;
 	merge_for_each_run(first, &device->merge)
 	{
-		if (device_run_due_us(device, first) > now || is_held(device, first) ||
-			owed_blocks(&device->owed, merge_request(&device->merge, first), now))
+		if (device_run_due_us(device, first) > now)
 			continue;
 		bool ranks = rank_of(poll_of(device, first)) == rank;
-		if (is_tried_again(device, first))
+		bool again = is_tried_again(device, first);
+		if ((!ranks && !again) || is_held(device, first) ||
+			owed_blocks(&device->owed, merge_request(&device->merge, first), now))
+			continue;
+		if (again)
 			return ranks ? (int64_t)first : -1;
 		if (ranks && (best < 0 || is_before(device, first, (uint32_t)best)))
 			best = first;

@@ -399,6 +399,14 @@ void broker_reply(struct broker *broker, const struct command *command, const st
 	put(broker, OUTBOX_KEPT);
 }
 
+void broker_audit(struct broker *broker, uint32_t device, const struct buffer *record)
+{
+	if (!broker)
+		return;
+	topic_audit(&broker->scratch, broker->conf, device, record);
+	put(broker, OUTBOX_KEPT);
+}
+
 void broker_health(struct broker *broker, const struct health *health)
 {
 	if (!broker)

@@ -26,6 +26,8 @@ void broker_reading(struct broker *broker, const struct reading *reading);
 void broker_report(struct broker *broker, const struct report *report);
 void broker_command(struct broker *broker, const struct command *command);
 void broker_reply(struct broker *broker, const struct command *command, const struct reply *reply);
+/* The record of a command that ended or came again: a JSON object. */
+void broker_audit(struct broker *broker, uint32_t device, const struct buffer *record);
 void broker_health(struct broker *broker, const struct health *health);
 void broker_session(struct broker *broker, uint32_t device, const char *state, const char *reason);
 void broker_link(struct broker *broker, const struct link_change *change);

@@ -192,6 +192,13 @@ void topic_result(struct publication *to, const struct conf *conf, const struct 
 	end(to);
 }
 
+void topic_audit(struct publication *to, const struct conf *conf, uint32_t device,
+	const struct buffer *record)
+{
+	begin_device(to, conf, device, "/audit", 1, false);
+	buffer_put(&to->payload, record->data, record->size);
+}
+
 void topic_device(struct publication *to, const struct conf *conf, uint32_t device,
 	const struct device_state *state, int64_t now_ms)
 {

@@ -53,6 +53,9 @@ void topic_command(struct publication *to, const struct conf *conf, const struct
 	int64_t now_ms);
 void topic_result(struct publication *to, const struct conf *conf, const struct command *command,
 	const struct reply *reply, int64_t now_ms);
+/* The record of a command: a JSON object. */
+void topic_audit(struct publication *to, const struct conf *conf, uint32_t device,
+	const struct buffer *record);
 /* result: the pairs of a JSON object. */
 void topic_reload(struct publication *to, const struct conf *conf, const char *script,
 	const char *result, int64_t now_ms);

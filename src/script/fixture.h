@@ -23,7 +23,10 @@ enum fixture_text {
 	FIXTURE_REQUESTS, /* JSON that it gives, or */
 	FIXTURE_REFUSED, /* why it is refused */
 	FIXTURE_REPLY, /* JSON: the script's reply to the answers */
-	FIXTURE_POLLS, /* JSON of what the script polls */
+	FIXTURE_POLLS, /* JSON of what the script polls, or finds with the answers to discover */
+	FIXTURE_SETUP, /* JSON of what goes before the polls */
+	FIXTURE_HEALTH, /* a change of health to this; what it gives stands in expect */
+	FIXTURE_WARNINGS, /* JSON of what is warned of beside expect */
 	FIXTURE_ERROR, /* of any of them: text that the script's error has */
 	FIXTURE_TEXTS
 };

@@ -107,17 +107,18 @@ static void put_readable(
 	}
 }
 
-static struct buffer expected_requests(struct talk *talk)
+static struct buffer expected_requests(struct talk *talk, enum fixture_text text)
 {
 	struct buffer readable = BUFFER_EMPTY;
 	OWNED_BUFFER value = BUFFER_EMPTY;
 	struct value list;
-	if (!trial_parse(talk->trial, FIXTURE_REQUESTS, &value))
+	if (!trial_parse(talk->trial, text, &value))
 		return readable;
 	struct value_reader reader = value_reader(value.data, value.size);
 	value_next(&reader, &list);
 	if (list.type != VALUE_LIST) {
-		trial_fail(talk->trial, "requests is no list: write \"[{...}]\"");
+		trial_fail(talk->trial, "%s is no list: write \"[{...}]\"",
+			text == FIXTURE_SETUP ? "setup" : "requests");
 		return readable;
 	}
 	value_put_list(&readable, (uint32_t)list.size);
@@ -133,12 +134,12 @@ static struct buffer expected_requests(struct talk *talk)
 	return readable;
 }
 
-static void check_requests(struct talk *talk)
+static void check_requests(struct talk *talk, enum fixture_text text)
 {
-	if (!text_of(talk, FIXTURE_REQUESTS))
+	if (!text_of(talk, text))
 		return;
 	OWNED_BUFFER got = BUFFER_EMPTY;
-	OWNED_BUFFER expected = expected_requests(talk);
+	OWNED_BUFFER expected = expected_requests(talk, text);
 	value_put_list(&got, talk->request_count);
 	buffer_put(&got, talk->requests.data, talk->requests.size);
 	if (expected.size)
@@ -338,7 +339,7 @@ void trial_command(struct trial *trial)
 	struct talk talk = { .trial = trial, .answers = trial->step->answers };
 	if (make_command(&talk) && encode(&talk)) {
 		check_ended(&talk);
-		check_requests(&talk);
+		check_requests(&talk, FIXTURE_REQUESTS);
 		if (text_of(&talk, FIXTURE_REPLY) || text_of(&talk, FIXTURE_ERROR))
 			check_reply(&talk);
 	}
@@ -388,13 +389,33 @@ void trial_discover(struct trial *trial)
 		trial_fail(trial, "the script has no discover");
 	} else if (discover(&talk, &polls)) {
 		check_ended(&talk);
-		check_requests(&talk);
+		check_requests(&talk, FIXTURE_REQUESTS);
 		if (text_of(&talk, FIXTURE_ERROR))
 			trial_fail(trial, "discover does not fail, expected \"%s\"",
 				text_of(&talk, FIXTURE_ERROR));
 		if (text_of(&talk, FIXTURE_POLLS))
 			trial_compare(trial, FIXTURE_POLLS, &polls);
 		trial_plan(trial, &polls);
+	}
+	finish(&talk);
+}
+
+/* ---- setup ---------------------------------------------------------------------------------- */
+
+void trial_setup(struct trial *trial)
+{
+	struct talk talk = { .trial = trial };
+	struct script_error error = { .text = "" };
+	OWNED_BUFFER list = BUFFER_EMPTY;
+	if (script_setup(trial->device, &list, &error) < 0) {
+		trial_check_error(trial, "setup", &error);
+	} else if (text_of(&talk, FIXTURE_ERROR)) {
+		trial_fail(trial, "setup does not fail, expected \"%s\"",
+			text_of(&talk, FIXTURE_ERROR));
+	} else {
+		run_round(&talk, &list);
+		trial_check_frame_count(trial, talk.request_count);
+		check_requests(&talk, FIXTURE_SETUP);
 	}
 	finish(&talk);
 }

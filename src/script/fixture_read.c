@@ -23,6 +23,9 @@ static const char *const text_keys[FIXTURE_TEXTS] = {
 	[FIXTURE_REFUSED] = "refused",
 	[FIXTURE_REPLY] = "reply",
 	[FIXTURE_POLLS] = "polls",
+	[FIXTURE_SETUP] = "setup",
+	[FIXTURE_HEALTH] = "health",
+	[FIXTURE_WARNINGS] = "warnings",
 	[FIXTURE_ERROR] = "error",
 };
 
@@ -69,7 +72,8 @@ static void requote(char *text)
 static bool is_json(enum fixture_text text)
 {
 	return text == FIXTURE_EXPECT || text == FIXTURE_COMMAND || text == FIXTURE_REQUESTS ||
-		text == FIXTURE_REPLY || text == FIXTURE_POLLS;
+		text == FIXTURE_REPLY || text == FIXTURE_POLLS || text == FIXTURE_SETUP ||
+		text == FIXTURE_WARNINGS;
 }
 
 static bool take_text(
@@ -122,7 +126,7 @@ static void refuse_strangers(const struct reader *reader, const struct fixture_s
 static void check_reading(const struct reader *reader, const struct fixture_step *step)
 {
 	static const enum fixture_text strangers[] = { FIXTURE_TOPIC, FIXTURE_REQUESTS,
-		FIXTURE_REFUSED, FIXTURE_REPLY, FIXTURE_POLLS };
+		FIXTURE_REFUSED, FIXTURE_REPLY, FIXTURE_POLLS, FIXTURE_SETUP, FIXTURE_HEALTH };
 	refuse_strangers(reader, step, "poll", strangers, sizeof(strangers) / sizeof(*strangers));
 	if (!step->texts[FIXTURE_HEX] == !step->texts[FIXTURE_FRAME])
 		problem_error(reader->problems, step->place,
@@ -139,7 +143,7 @@ static void check_reading(const struct reader *reader, const struct fixture_step
 static void check_command(const struct reader *reader, const struct fixture_step *step)
 {
 	static const enum fixture_text strangers[] = { FIXTURE_HEX, FIXTURE_FRAME, FIXTURE_EXPECT,
-		FIXTURE_POLLS };
+		FIXTURE_POLLS, FIXTURE_SETUP, FIXTURE_HEALTH, FIXTURE_WARNINGS };
 	refuse_strangers(
 		reader, step, "a command", strangers, sizeof(strangers) / sizeof(*strangers));
 	if (!step->texts[FIXTURE_REQUESTS] && !step->texts[FIXTURE_REFUSED] &&
@@ -155,18 +159,18 @@ static void check_command(const struct reader *reader, const struct fixture_step
 static void check_polls(const struct reader *reader, const struct fixture_step *step)
 {
 	static const enum fixture_text strangers[] = { FIXTURE_HEX, FIXTURE_FRAME, FIXTURE_EXPECT,
-		FIXTURE_TOPIC, FIXTURE_REQUESTS, FIXTURE_REFUSED, FIXTURE_REPLY };
+		FIXTURE_TOPIC, FIXTURE_REQUESTS, FIXTURE_REFUSED, FIXTURE_REPLY, FIXTURE_WARNINGS };
 	refuse_strangers(reader, step, "polls", strangers, sizeof(strangers) / sizeof(*strangers));
 	if (!step->texts[FIXTURE_POLLS] && !step->texts[FIXTURE_ERROR] && !step->frames)
 		problem_error(reader->problems, step->place,
-			"nothing to try: a case has poll, command, down_raw, polls, discover, or steps "
-			"with these");
+			"nothing to try: a case has poll, command, down_raw, polls, discover, setup, "
+			"health, or steps with these");
 }
 
 static void check_discovery(const struct reader *reader, const struct fixture_step *step)
 {
 	static const enum fixture_text strangers[] = { FIXTURE_HEX, FIXTURE_FRAME, FIXTURE_EXPECT,
-		FIXTURE_TOPIC, FIXTURE_REPLY };
+		FIXTURE_TOPIC, FIXTURE_REPLY, FIXTURE_SETUP, FIXTURE_HEALTH, FIXTURE_WARNINGS };
 	refuse_strangers(
 		reader, step, "discover", strangers, sizeof(strangers) / sizeof(*strangers));
 	if (step->answers)
@@ -176,6 +180,33 @@ static void check_discovery(const struct reader *reader, const struct fixture_st
 		!step->texts[FIXTURE_REFUSED] && !step->texts[FIXTURE_ERROR] && !step->frames)
 		problem_error(reader->problems, step->place,
 			"discover needs polls, requests, frames, refused or error: what comes of it");
+}
+
+static void check_setup(const struct reader *reader, const struct fixture_step *step)
+{
+	static const enum fixture_text strangers[] = { FIXTURE_HEX, FIXTURE_FRAME, FIXTURE_EXPECT,
+		FIXTURE_TOPIC, FIXTURE_REQUESTS, FIXTURE_REFUSED, FIXTURE_REPLY, FIXTURE_POLLS,
+		FIXTURE_HEALTH, FIXTURE_WARNINGS };
+	refuse_strangers(reader, step, "setup", strangers, sizeof(strangers) / sizeof(*strangers));
+	if (step->answers)
+		problem_error(reader->problems, step->place, "answers does not go with setup");
+}
+
+static void check_health(const struct reader *reader, const struct fixture_step *step)
+{
+	static const enum fixture_text strangers[] = { FIXTURE_HEX, FIXTURE_FRAME, FIXTURE_TOPIC,
+		FIXTURE_REQUESTS, FIXTURE_REFUSED, FIXTURE_REPLY, FIXTURE_POLLS };
+	const char *state = step->texts[FIXTURE_HEALTH];
+	refuse_strangers(reader, step, "health", strangers, sizeof(strangers) / sizeof(*strangers));
+	if (step->frames || step->answers)
+		problem_error(
+			reader->problems, step->place, "frames and answers do not go with health");
+	if (strcmp(state, "ok") != 0 && strcmp(state, "suspect") != 0 && strcmp(state, "down") != 0)
+		problem_error(reader->problems, step->place,
+			"health is \"%s\": it must be \"ok\", \"suspect\" or \"down\"", state);
+	if (!step->texts[FIXTURE_EXPECT] == !step->texts[FIXTURE_ERROR])
+		problem_error(reader->problems, step->place,
+			"health needs expect or error: what the script shall make of it");
 }
 
 static void check_step(const struct reader *reader, const struct fixture_step *step)
@@ -193,6 +224,10 @@ static void check_step(const struct reader *reader, const struct fixture_step *s
 		check_reading(reader, step);
 	else if (command)
 		check_command(reader, step);
+	else if (step->texts[FIXTURE_SETUP])
+		check_setup(reader, step);
+	else if (step->texts[FIXTURE_HEALTH])
+		check_health(reader, step);
 	else
 		check_polls(reader, step);
 }

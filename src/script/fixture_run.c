@@ -210,6 +210,12 @@ static void make_plan(struct trial *trial)
 
 static void check_polls(struct trial *trial)
 {
+	if (trial->step->answers) {
+		trial_fail(trial,
+			"answers belong to a command: what becomes of the requests of "
+			"discover stands in discover");
+		return;
+	}
 	struct script_error error;
 	OWNED_BUFFER list = BUFFER_EMPTY;
 	if (script_polls(trial->device, &list, &error) < 0) {
@@ -310,6 +316,50 @@ static bool read_bytes(struct trial *trial, size_t poll, struct buffer *bytes)
 	return false;
 }
 
+/* What is not expected is a difference too. */
+static void check_warnings(struct trial *trial, const struct reports *reports)
+{
+	OWNED_BUFFER list = BUFFER_EMPTY;
+	value_put_list(&list, (uint32_t)reports->warning_count);
+	for (size_t i = 0; i < reports->warning_count; i++)
+		value_put_text(&list, reports->warnings[i]);
+	if (text_of(trial, FIXTURE_WARNINGS))
+		trial_compare(trial, FIXTURE_WARNINGS, &list);
+	else if (reports->warning_count)
+		trial_fail(
+			trial, "warns of what warnings does not expect: %s", reports->warnings[0]);
+}
+
+static void check_results(struct trial *trial, const char *what, int result,
+	const struct reports *reports, const struct script_error *error)
+{
+	if (result < 0) {
+		trial_check_error(trial, what, error);
+	} else if (text_of(trial, FIXTURE_ERROR)) {
+		trial_fail(trial, "%s does not fail, expected \"%s\"", what,
+			text_of(trial, FIXTURE_ERROR));
+	} else {
+		compare_reports(trial, reports);
+		check_warnings(trial, reports);
+	}
+}
+
+static void check_health(struct trial *trial)
+{
+	const char *name = text_of(trial, FIXTURE_HEALTH);
+	int state = HEALTH_OK;
+	while (state < HEALTH_DOWN && strcmp(health_name(state), name) != 0)
+		state++;
+	struct health *health = health_create(0, state);
+	struct reports reports;
+	struct script_error error = { .text = "" };
+	health->stamp = (struct stamp){ .wall_ms = READ_AT_MS, .synced = true };
+	int result = script_health(trial->device, health, &reports, &error);
+	check_results(trial, "health", result, &reports, &error);
+	reports_finish(&reports);
+	message_destroy(&health->mail);
+}
+
 static void check_reading(struct trial *trial)
 {
 	OWNED_BUFFER bytes = BUFFER_EMPTY;
@@ -321,14 +371,9 @@ static void check_reading(struct trial *trial)
 	struct reading *reading = reading_create(
 		trial->plan, (uint32_t)poll, &stamp, bytes.data, bytes.size);
 	struct reports reports;
-	struct script_error error;
-	if (script_decode(trial->device, reading, &reports, &error) < 0)
-		trial_check_error(trial, "decode", &error);
-	else if (text_of(trial, FIXTURE_ERROR))
-		trial_fail(trial, "decode does not fail, expected \"%s\"",
-			text_of(trial, FIXTURE_ERROR));
-	else
-		compare_reports(trial, &reports);
+	struct script_error error = { .text = "" };
+	int result = script_decode(trial->device, reading, &reports, &error);
+	check_results(trial, "decode", result, &reports, &error);
 	reports_finish(&reports);
 	message_destroy(&reading->mail);
 }
@@ -346,6 +391,10 @@ static void run_step(struct trial *trial)
 		trial_command(trial);
 	else if (trial->step->discover)
 		trial_discover(trial);
+	else if (text_of(trial, FIXTURE_SETUP))
+		trial_setup(trial);
+	else if (text_of(trial, FIXTURE_HEALTH))
+		check_health(trial);
 	else
 		check_polls(trial);
 }

@@ -45,5 +45,7 @@ void trial_plan(struct trial *trial, const struct buffer *list);
 void trial_command(struct trial *trial);
 /* A step that finds out the polls; those are the plan from then on. */
 void trial_discover(struct trial *trial);
+/* A step that compares what setup asks for. */
+void trial_setup(struct trial *trial);
 
 #endif

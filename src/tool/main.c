@@ -22,6 +22,7 @@ static const struct verb *const verbs[] = {
 	&verb_status,
 	&verb_device,
 	&verb_dump,
+	&verb_audit,
 	&verb_reload,
 };
 
@@ -31,6 +32,7 @@ struct options {
 	const char *socket;
 	const char *time, *size; /* of a capture; NULL: not given */
 	bool json;
+	const char *count; /* NULL: as the daemon does */
 };
 
 static void print_help(FILE *to)
@@ -47,6 +49,7 @@ static void print_help(FILE *to)
 	      "  help           this text\n"
 	      "\noptions:\n"
 	      "  -s SOCKET      the daemon's control socket (default " RUN_DIR "/control)\n"
+	      "  --count N      of audit: so many commands\n"
 	      "  --json         the daemon's answer as JSON\n"
 	      "  --for TIME     how long to capture: 90s, 10m, 2h (default 10m)\n"
 	      "  --max SIZE     how much at most: 500kB, 10MB (default 10MB)\n"
@@ -88,6 +91,8 @@ static int run(const struct options *options, const struct verb *verb, const cha
 		buffer_printf(&request, ",\"%s\":", verb->key);
 		json_put_text(&request, argument);
 	}
+	if (options->count)
+		buffer_printf(&request, ",\"count\":%s", options->count);
 	buffer_put_byte(&request, '}');
 	enum client_answer said = client_ask(
 		options->socket, buffer_text(&request), verb->wait_ms, &answer);
@@ -126,8 +131,9 @@ static int parse_options(struct options *options, int argc, char **argv)
 {
 	static const struct option names[] = { { "socket", required_argument, NULL, 's' },
 		{ "json", no_argument, NULL, 'j' }, { "for", required_argument, NULL, 'f' },
-		{ "max", required_argument, NULL, 'm' }, { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 } };
+		{ "max", required_argument, NULL, 'm' }, { "count", required_argument, NULL, 'n' },
+		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 } };
 	*options = (struct options){ .socket = RUN_DIR "/control" };
 	for (int option; (option = getopt_long(argc, argv, "s:h", names, NULL)) != -1;) {
 		switch (option) {
@@ -136,6 +142,9 @@ static int parse_options(struct options *options, int argc, char **argv)
 			break;
 		case 'j':
 			options->json = true;
+			break;
+		case 'n':
+			options->count = optarg;
 			break;
 		case 'f':
 			options->time = optarg;
@@ -155,6 +164,12 @@ static int parse_options(struct options *options, int argc, char **argv)
 		}
 	}
 	return -1;
+}
+
+static bool is_number(const char *text)
+{
+	size_t size = strlen(text);
+	return size && size < 10 && strspn(text, "0123456789") == size;
 }
 
 int main(int argc, char **argv)
@@ -182,6 +197,12 @@ int main(int argc, char **argv)
 		return fail_usage("no such command: ", word);
 	if (!verb->argument && optind < argc)
 		return fail_usage("too much: ", argv[optind]);
+	if (options.count && (!verb->counted || !is_number(options.count)))
+		return fail_usage(verb->counted ? "--count takes a number, not "
+						: "--count goes with audit, not with ",
+			verb->counted ? options.count : verb->name);
+	if (verb->optional && optind == argc)
+		return run(&options, verb, NULL);
 	if (verb->argument && optind + 1 != argc)
 		return fail_usage(verb->name,
 			optind == argc ? " needs a name behind it" : " takes one name only");

@@ -10,6 +10,8 @@
 struct verb {
 	const char *name; /* as typed, and as the daemon is asked */
 	const char *argument; /* how the help names the one argument; NULL: it takes none */
+	bool optional; /* the argument */
+	bool counted; /* takes --count */
 	const char *key; /* under which the argument goes to the daemon */
 	const char *summary;
 	int wait_ms; /* for the answer */
@@ -19,6 +21,6 @@ struct verb {
 	bool (*failed)(const void *result, size_t size);
 };
 
-extern const struct verb verb_status, verb_device, verb_dump, verb_reload;
+extern const struct verb verb_status, verb_device, verb_dump, verb_audit, verb_reload;
 
 #endif

@@ -77,6 +77,15 @@ bool value_skip(struct value_reader *reader)
 	return skip_within(reader, 0);
 }
 
+bool value_item(struct value_reader *reader, const uint8_t **item, size_t *size)
+{
+	*item = reader->at;
+	if (!value_skip(reader))
+		return false;
+	*size = (size_t)(reader->at - *item);
+	return true;
+}
+
 bool value_valid(const void *data, size_t size)
 {
 	struct value_reader reader = value_reader(data, size);

@@ -58,6 +58,8 @@ static inline struct value_reader value_reader(const void *data, size_t size)
 bool value_next(struct value_reader *reader, struct value *value);
 /* Passes over the next value with all that it holds. */
 bool value_skip(struct value_reader *reader);
+/* The next value as it stands, header and all. */
+bool value_item(struct value_reader *reader, const uint8_t **item, size_t *size);
 /* Whether the bytes are exactly one well-formed value, at most VALUE_DEPTH_MAX deep. */
 bool value_valid(const void *data, size_t size);
 /*

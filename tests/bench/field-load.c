@@ -4,7 +4,9 @@
  * can carry, CPU and memory.
  *
  *	field-load serial PATH BAUD UNITS REGISTERS SECONDS
- *	field-load tcp FIRST-PORT CONNECTIONS REGISTERS PERIOD SECONDS
+ *	field-load tcp FIRST-PORT CONNECTIONS REGISTERS PERIOD SECONDS [PORTS]
+ *
+ * With 0 SECONDS it runs until every device was read once, and fails where that takes minutes.
  */
 #include <inttypes.h>
 #include <poll.h>
@@ -19,6 +21,9 @@
 #include "field/field.h"
 #include "util/alloc.h"
 
+/* All devices are read once within this, on a machine that has other things to do. */
+#define MINUTES 3
+
 extern const struct eb_plugin eb_plugin;
 
 struct load {
@@ -30,6 +35,9 @@ struct load {
 	uint16_t registers;
 	double period, seconds;
 	uint64_t readings, down;
+	uint32_t ports; /* successive ones, that connections take in turn */
+	bool *heard; /* the device was read */
+	uint32_t heard_count;
 };
 
 static void add_bus(struct load *load, struct conf_link link, uint32_t units)
@@ -92,6 +100,13 @@ static void send_plans(struct load *load)
 	}
 }
 
+static void hear(struct load *load, uint32_t device)
+{
+	load->readings++;
+	load->heard_count += !load->heard[device];
+	load->heard[device] = true;
+}
+
 static void collect(struct load *load)
 {
 	struct list mails;
@@ -99,7 +114,8 @@ static void collect(struct load *load)
 	mailbox_take_all(load->outbox, &mails);
 	for (struct list *link; (link = list_take_first(&mails));) {
 		struct mail *mail = container_of(link, struct mail, link);
-		load->readings += mail->kind == MESSAGE_READING;
+		if (mail->kind == MESSAGE_READING)
+			hear(load, container_of(mail, struct reading, mail)->device);
 		if (mail->kind == MESSAGE_ANSWER)
 			printf("%s\n", buffer_text(&container_of(mail, struct answer, mail)->text));
 		if (mail->kind == MESSAGE_HEALTH)
@@ -146,6 +162,19 @@ static double limit(const struct load *load)
 	return 1 / ((13 + 2 * load->registers) * char_s + 2 * silence_s);
 }
 
+/* What was counted, behind what was read in the given time. */
+static void print_load(struct load *load, uint64_t begun, double cpu, long before_kb)
+{
+	double rate = (double)(load->readings - begun) / load->seconds;
+	printf("%.1f readings/s, %" PRIu64 " went down, %.1f us CPU per reading, RSS %ld KiB (%ld "
+	       "before the field)",
+		rate, load->down, (cpu_s() - cpu) * 1e6 / (rate * load->seconds), rss_kb(),
+		before_kb);
+	if (limit(load) > 0)
+		printf(", %.3f of the line's limit", rate / limit(load));
+	printf("\n");
+}
+
 static int run(struct load *load)
 {
 	long before_kb = rss_kb();
@@ -157,18 +186,16 @@ static int run(struct load *load)
 	if (field_create(&load->field, &setup) < 0 || field_start(load->field) < 0)
 		return 1;
 	send_plans(load);
-	run_for(load, 3 + load->period);
+	for (int i = 0; i < MINUTES * 60 && load->heard_count < load->conf.device_count; i++)
+		run_for(load, 1);
+	printf("%" PRIu32 " of %" PRIu32 " devices read\n", load->heard_count,
+		load->conf.device_count);
+	run_for(load, load->seconds > 0 ? 3 + load->period : 0);
 	uint64_t begun = load->readings;
 	double cpu = cpu_s();
 	run_for(load, load->seconds);
-	double rate = (double)(load->readings - begun) / load->seconds;
-	printf("%.1f readings/s, %" PRIu64 " went down, %.1f us CPU per reading, RSS %ld KiB (%ld "
-	       "before the field)",
-		rate, load->down, (cpu_s() - cpu) * 1e6 / (rate * load->seconds), rss_kb(),
-		before_kb);
-	if (limit(load) > 0)
-		printf(", %.3f of the line's limit", rate / limit(load));
-	printf("\n");
+	if (load->seconds > 0)
+		print_load(load, begun, cpu, before_kb);
 	/* With FIELD_LOAD_MORE in the environment: what the field says of the first bus. */
 	for (enum query_kind what = QUERY_DUMP; getenv("FIELD_LOAD_MORE") && what <= QUERY_BUS;
 		what++)
@@ -178,7 +205,7 @@ static int run(struct load *load)
 	collect(load);
 	field_destroy(load->field);
 	resolver_destroy(load->resolver);
-	return 0;
+	return load->heard_count < load->conf.device_count;
 }
 
 static void raise_files(void)
@@ -191,12 +218,12 @@ static void raise_files(void)
 
 int main(int count, char **words)
 {
-	struct load *load = must_alloc(sizeof(*load));
+	static struct load whole, *load = &whole;
 	bool serial = count == 7 && strcmp(words[1], "serial") == 0;
-	if (!serial && (count != 7 || strcmp(words[1], "tcp") != 0)) {
+	if (!serial && ((count != 7 && count != 8) || strcmp(words[1], "tcp") != 0)) {
 		fprintf(stderr,
 			"usage: field-load serial PATH BAUD UNITS REGISTERS SECONDS\n"
-			"       field-load tcp PORT CONNECTIONS REGISTERS PERIOD SECONDS\n");
+			"       field-load tcp PORT CONNECTIONS REGISTERS PERIOD SECONDS [PORTS]\n");
 		return 2;
 	}
 	log_set_level(LOG_LEVEL_WARNING);
@@ -207,6 +234,8 @@ int main(int count, char **words)
 	load->registers = (uint16_t)atoi(serial ? words[5] : words[4]);
 	load->period = serial ? 0 : atof(words[5]);
 	load->seconds = atof(words[6]);
+	load->ports = count == 8 ? (uint32_t)atoi(words[7]) : 1000;
+	load->heard = must_array(number, sizeof(bool));
 	if (serial)
 		add_bus(load,
 			(struct conf_link){ .type = CONF_LINK_SERIAL,
@@ -220,7 +249,7 @@ int main(int count, char **words)
 		add_bus(load,
 			(struct conf_link){ .type = CONF_LINK_TCP,
 				.host = host,
-				.port = (uint16_t)(atoi(words[2]) + (int)i % 1000) },
+				.port = (uint16_t)(atoi(words[2]) + (int)(i % load->ports)) },
 			1);
 	return run(load);
 }

@@ -133,7 +133,7 @@ def many_connections(figures, seconds):
                 ["tests/bench/field-load", "tcp", str(first), str(connections), "10", str(period),
                  str(max(seconds, 2 * period))], check=True, capture_output=True, text=True)
         figures.add("field: %d connections at %d s" % (connections, period),
-                    re.sub(r" \(.*\)", "", done.stdout.strip()))
+                    re.sub(r" \(.*\)", "", done.stdout.splitlines()[-1]))
 
 
 def engine(figures, _):

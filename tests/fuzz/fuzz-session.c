@@ -183,7 +183,6 @@ static void step_reply(struct session *session)
 	struct command *command = commands[--command_count];
 	struct reply *reply = reply_create(command, 200);
 	buffer_put_text(&reply->payload, "{}");
-	delivery_answered(session, reply);
 	queue_put_reply(&session->queue, reply);
 	command_destroy(command);
 	session_work(session);

@@ -541,6 +541,10 @@ static void take_change(struct rig *rig, const struct link_change *change)
 static bool take_outcome(struct rig *rig, struct outcome *outcome)
 {
 	rig->outcomes++;
+	if (outcome->steps[0].status == OUTCOME_SUPERSEDED) {
+		rig->superseded++;
+		rig->gave_way = outcome->order;
+	}
 	if (rig->outcome)
 		message_destroy(&rig->outcome->mail);
 	rig->outcome = outcome;

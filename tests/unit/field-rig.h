@@ -95,6 +95,8 @@ struct rig {
 	uint32_t device_readings[RIG_UNITS];
 	int64_t device_last_us[RIG_UNITS];
 	struct outcome *outcome; /* the last one */
+	uint32_t superseded; /* of outcomes */
+	uint64_t gave_way; /* the order that was, the last one */
 	enum health_state health[RIG_UNITS];
 	uint32_t health_error[RIG_UNITS];
 	bool link_up;

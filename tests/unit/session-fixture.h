@@ -192,7 +192,8 @@ static inline void bench_create_with(enum conf_security security, const char *pr
 	bench = must_alloc(sizeof(*bench));
 	bench->clock = (struct clock){ .manual = true, .mono_us = 1000 * USEC_PER_SEC };
 	assert_int_equal(loop_create(&bench->loop, &bench->clock), 0);
-	bench->enos = (struct conf_enos){ .security = security,
+	bench->enos = (struct conf_enos){
+		.security = security,
 		.host = (char *)"cloud.test",
 		.port = 5683,
 		.dialect = DIALECT_SIGNED,
@@ -205,7 +206,7 @@ static inline void bench_create_with(enum conf_security security, const char *pr
 		.response_timeout_ms = 30000,
 		.retry_min_ms = 1000,
 		.retry_max_ms = 60000,
-		.command_repeat_s = 60 };
+	};
 	bench->device = (struct conf_device){ .name = (char *)"meter-1",
 		.product_key = (char *)"pk1",
 		.device_key = (char *)"dk1",
@@ -381,7 +382,6 @@ static inline void reply_to(const struct command *command, const char *payload)
 {
 	struct reply *reply = reply_create(command, 200);
 	buffer_put_text(&reply->payload, payload);
-	delivery_answered(bench->session, reply);
 	queue_put_reply(&bench->session->queue, reply);
 	work();
 }

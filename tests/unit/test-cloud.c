@@ -31,7 +31,7 @@ static struct cloud *cloud;
 static int peer;
 
 static struct command *commands[10];
-static int command_count, told[REPORT_REPLACED + 1], states[SESSION_WAITING + 1];
+static int command_count, told[REPORT_REPLACED + 1], states[SESSION_STATES];
 static bool inside; /* of a call into the cloud: the listener must be silent */
 
 static void hear_command(void *context, struct command *command)

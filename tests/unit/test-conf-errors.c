@@ -287,6 +287,23 @@ static const struct sample of_devices[] = {
 	{ "neither_script_nor_polls",
 		HEAD BUS DEVICES("name = \"d\"; bus = \"b\"; unit = 1; " KEYS),
 		"main.conf:3: device has neither script, points nor polls: nothing would be read from it\n" },
+	{ "what_commands_may",
+		HEAD BUS DEVICES(DEVICE KEYS
+			"\n commands = \"some\";\n newest_wins = true;\n read_back = { settle = 61.0; };\n"
+			" allow = ( 1,\n { },\n { address = 1; service = \"s\"; },\n"
+			" { write = \"cells\"; },\n { service = \"a b\"; values = [ 3, 1 ]; sevice = 1; } );"),
+		"main.conf:4: commands is \"some\": it must be \"all\" or \"none\"\n"
+		"main.conf:5: plugin toy cannot do newest_wins: remove it\n"
+		"main.conf:6: settle is 61: it must be 0 to 60 s\n"
+		"main.conf:6: plugin toy cannot do read_back: remove it\n"
+		"main.conf:7: an item of allow is an integer: it must be a group { }\n"
+		"main.conf:8: an item of allow has neither service nor write: it would allow everything\n"
+		"main.conf:9: address says nothing without write: add write = \"...\", or remove it\n"
+		"main.conf:10: plugin toy cannot say what a request writes: remove write, and name services\n"
+		"main.conf:11: service \"a b\" is not allowed: it must be levels of a topic, without '+', '#', blanks, and '/' at either end\n"
+		"main.conf:11: values must be an integer, or [ least, greatest ]\n"
+		"main.conf:11: unknown key \"sevice\" in allow: did you mean \"service\"?\n"
+		"main.conf:11: values says nothing without write: add write = \"...\", or remove it\n" },
 	{ "no_secret", HEAD BUS DEVICES(DEVICE "product_key = \"p\"; device_key = \"k\";"),
 		"main.conf:3: device lacks secret_file: a file with its secret in EnOS\n" },
 	{ "two_secrets", HEAD BUS DEVICES(DEVICE KEYS "\n device_secret = \"geheim\";"),

@@ -10,14 +10,14 @@ static const char everything[] =
 	"gateway = { name = \"gw-1\"; state_dir = \"/var/lib/x\"; plugin_dir = \"/usr/lib/x\";\n"
 	"  script_dirs = [ \"/nowhere\", \"%s/scripts\" ]; control_socket = \"\";\n"
 	"  log_level = \"debug\"; };\n"
-	"scripts = { instructions = 20000; memory_kb = 256; wall_ms = 50; };\n"
+	"scripts = { instructions = 20000; memory_kb = 256; wall_ms = 50; state_save = 30; };\n"
 	"enos = { host = \"coap.example.com\"; port = 5684; security = \"none\";\n"
 	"  dialect = \"signed\"; lifetime = 600; command_poll = 20;\n"
 	"  signature_cipher = \"aes-128-ecb\";\n"
 	"  signature_iv = \"000102030405060708090a0b0c0d0e0f\"; max_payload = 512; batch = false;\n"
 	"  queue_reports = 7; start_spread = 0.25; response_timeout = 5; retry_min = 0.5;\n"
 	"  retry_max = 8; command_timeout = 12.5; command_repeat_window = 61;\n"
-	"  command_repeat_window_raw = 1; };\n"
+	"  command_repeat_window_raw = 1; offline = \"keep\"; offline_after = 5; };\n"
 	"mqtt = { host = \"192.0.2.9\"; port = 1884; client_id = \"me\"; user = \"u\";\n"
 	"  password_file = \"secrets/dk2\"; prefix = \"plant/7\"; keepalive = 30; queue = 11; };\n"
 	"buses = (\n"
@@ -37,7 +37,8 @@ static const char everything[] =
 	"      l = ( 1.5, \"x\", true, { y = 0xff; } ); }; };\n"
 	"    product_key = \"pk1\"; device_key = \"dk1\"; secret_file = \"secrets/dk1\"; },\n"
 	"  { name = \"plc\"; bus = \"plc-7\"; unit = 1; product_key = \"pk1\"; device_key = \"dk2\";\n"
-	"    device_secret = \"in-line\"; merge = true; merge_hole = 0;\n"
+	"    device_secret = \"in-line\"; merge = true; merge_hole = 0;"
+	" offline = \"show\"; offline_after = 0;\n"
 	"    polls = ( { name = \"live\"; period = 0.5; priority = \"high\";\n"
 	"                read = \"holding_registers\"; count = 2; },\n"
 	"              { name = \"slow\"; period = 60; read = \"coils\"; timeout = 2; } ); } );\n";
@@ -110,6 +111,13 @@ static void reads_enos(void **state)
 	assert_int_equal(enos->command_timeout_ms, 12500);
 	assert_int_equal(enos->command_repeat_s, 61);
 	assert_int_equal(enos->command_repeat_raw_s, 1);
+	assert_int_equal(enos->offline, CONF_OFFLINE_KEEP);
+	assert_int_equal(enos->offline_after_s, 5);
+	assert_int_equal(conf->devices[0].offline, CONF_OFFLINE_KEEP);
+	assert_int_equal(conf->devices[0].offline_after_s, 5);
+	assert_int_equal(conf->devices[1].offline, CONF_OFFLINE_SHOW);
+	assert_int_equal(conf->devices[1].offline_after_s, 0);
+	assert_int_equal(conf->scripts.state_save_s, 30);
 	conf_destroy(conf);
 }
 
@@ -243,6 +251,9 @@ static void has_defaults(void **state)
 	assert_int_equal(conf->enos.command_timeout_ms, 30000);
 	assert_int_equal(conf->enos.command_repeat_s, 60);
 	assert_int_equal(conf->enos.command_repeat_raw_s, 0);
+	assert_int_equal(conf->enos.offline, CONF_OFFLINE_SHOW);
+	assert_int_equal(conf->enos.offline_after_s, 60);
+	assert_int_equal(conf->scripts.state_save_s, 600);
 	assert_string_equal(conf->mqtt.client_id, "enos-bridge-gw");
 	assert_string_equal(conf->mqtt.prefix, "enos-bridge");
 	assert_int_equal(conf->mqtt.queue, 10000);

@@ -258,61 +258,12 @@ static void endless_commands_do_not_stop_reports(void **state)
 	bench_destroy();
 }
 
-static void a_repeat_is_answered_from_memory(void **state)
-{
-	bench_online();
-	send_something();
-	answer_command(OK, SERVICE, GO);
-	/* While the first still runs, its reply will answer. */
-	send_something();
-	answer_command(OK, SERVICE, GO);
-	assert_int_equal(bench->command_count, 1);
-	reply_to(bench->commands[0], "{\"id\":\"9\",\"code\":200,\"data\":{}}");
-	answer(OK, "");
-	send_something();
-	answer_command(OK, SERVICE, GO);
-	assert_int_equal(bench->command_count, 1);
-	assert_sent(REQUEST_POST, "thing/service/go_reply");
-	assert_string_equal((char *)bench->sent.payload, "{\"id\":\"9\",\"code\":200,\"data\":{}}");
-	answer(OK, "");
-	assert_int_equal(count_of(COUNT_REPEATED_COMMANDS), 2);
-	/* After the window it is meant anew. */
-	for (int i = 0; i < 3; i++) {
-		await_request();
-		answer(CONTENT, "");
-	}
-	send_something();
-	answer_command(OK, SERVICE, GO);
-	assert_int_equal(bench->command_count, 2);
-	bench_destroy();
-}
-
-static void raw_commands_and_those_without_id_run_again(void **state)
-{
-	bench_online();
-	for (int i = 0; i < 3; i++) {
-		send_something();
-		answer_command(OK, TOPIC "thing/model/down_raw", "same");
-		send_something();
-		answer_command(OK, SERVICE, "{\"params\":{}}");
-	}
-	assert_int_equal(bench->command_count, 6);
-	bench->enos.command_repeat_raw_s = 60;
-	for (int i = 0; i < 3; i++) {
-		send_something();
-		answer_command(OK, TOPIC "thing/model/down_raw", "same");
-	}
-	assert_int_equal(bench->command_count, 7);
-	bench_destroy();
-}
-
 /* A bridge that replies from within the listener's call. */
 static void reply_at_once(void *context, struct command *command)
 {
 	bench->commands[bench->command_count++] = command;
 	struct reply *reply = reply_create(command, 200);
 	buffer_put_text(&reply->payload, "done");
-	delivery_answered(bench->session, reply);
 	queue_put_reply(&bench->session->queue, reply);
 }
 
@@ -321,8 +272,6 @@ static void one_that_is_answered_at_once_is_no_trouble(void **state)
 	bench_online();
 	bench->plane.listener.command = reply_at_once;
 	send_something();
-	answer_command(OK, SERVICE, GO);
-	assert_sent(REQUEST_POST, "thing/service/go_reply");
 	answer_command(OK, SERVICE, GO);
 	assert_sent(REQUEST_POST, "thing/service/go_reply");
 	answer(OK, "");
@@ -347,8 +296,6 @@ int main(void)
 		cmocka_unit_test(a_lost_fetch_is_repeated),
 		cmocka_unit_test(a_late_answer_to_a_fetch_counts),
 		cmocka_unit_test(endless_commands_do_not_stop_reports),
-		cmocka_unit_test(a_repeat_is_answered_from_memory),
-		cmocka_unit_test(raw_commands_and_those_without_id_run_again),
 		cmocka_unit_test(one_that_is_answered_at_once_is_no_trouble),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

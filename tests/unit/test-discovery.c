@@ -110,7 +110,7 @@ static int set_up(void **state)
 		.device_count = 1
 	};
 	struct problems problems = PROBLEMS_NONE;
-	bench->fleet = fleet_create(&bench->conf, &problems);
+	bench->fleet = fleet_create(&bench->conf, NULL, &problems);
 	problems_print(&problems, stderr);
 	assert_non_null(bench->fleet);
 	assert_int_equal(mailbox_create(&bench->to_field, 4), 0);

@@ -53,6 +53,33 @@ static const char thermostat[] =
 	"	end,\n"
 	"}\n";
 
+/* Finds its poll behind a number in register 9, and says what it finds suspect. */
+static const char finder[] =
+	"return {\n"
+	"	parameters = { fast = { type = 'boolean', default = false } },\n"
+	"	discover = function(device, results)\n"
+	"		if #results == 0 then\n"
+	"			return { { read = 'holding_registers', address = 9, count = 1 } }\n"
+	"		end\n"
+	"		if not results[1].ok then return nil, 'no number: ' .. results[1].status end\n"
+	"		local number = string.unpack('>I2', results[1].bytes)\n"
+	"		if number == 0 then error('zero') end\n"
+	"		if number == 9 then return { { read = 'holding_registers', address = 9,\n"
+	"			count = 1 } } end\n"
+	"		return { polls = { { name = 'live', period = 5, read = 'holding_registers',\n"
+	"			address = number, count = 1 } } }\n"
+	"	end,\n"
+	"	setup = function(device)\n"
+	"		if not device.parameters.fast then error('too slow') end\n"
+	"		return { { write = 'holding_registers', address = 1, values = { 5 } } }\n"
+	"	end,\n"
+	"	decode = function(reading) return nil, { 'odd', 'cold' } end,\n"
+	"	health = function(device, state)\n"
+	"		if state == 'ok' then error('fine') end\n"
+	"		return { event = 'lost' }, state == 'down' and 'look' or nil\n"
+	"	end,\n"
+	"}\n";
+
 #define HEAD "plugin = \"modbus\";\ndevice = { unit = 1; };\n"
 #define CASES(text) HEAD "cases = ( " text " );\n"
 #define SET \
@@ -322,6 +349,55 @@ static void says_what_is_wrong_with_itself(void **state)
 		"what is expected is no JSON");
 }
 
+#define FIND(text) CASES("{ name = \"a\"; " text " }")
+
+static void what_goes_before_the_polls(void **state)
+{
+	check(FIND("answers = ( \"0003\" ); error = \"x\";"), 1, "answers belong to a command");
+	check_with(finder,
+		FIND("parameters = { fast = true; }; frames = ( \"01 06 0001 0005 1809\" ); "
+		     "setup = \"[{'write':'holding_registers','address':1,'values':[5]}]\";"),
+		0, NULL);
+	check_with(finder, FIND("setup = \"\"; error = \"too slow\";"), 0, NULL);
+	check_with(finder, FIND("parameters = { fast = true; }; setup = \"[]\";"), 1,
+		"expected nothing");
+	check_with(finder, FIND("parameters = { fast = true; }; setup = \"\"; error = \"x\";"), 1,
+		"setup does not fail");
+	check_with(finder, FIND("parameters = { fast = 1; }; setup = \"[]\";"), 1,
+		"parameter \"fast\" is 1: it is to be true or false");
+	check_with(finder, FIND("setup = \"[]\"; answers = ( \"00\" );"), -EINVAL,
+		"answers does not go with setup");
+	check_with(finder, FIND("setup = \"[]\"; hex = \"00\";"), -EINVAL,
+		"hex does not go with setup");
+}
+
+static void what_is_warned_of_and_the_health(void **state)
+{
+	check_with(finder,
+		FIND("poll = \"live\"; hex = \"00\"; expect = \"[]\"; warnings = \"['odd','cold']\";"),
+		0, NULL);
+	check_with(finder, FIND("poll = \"live\"; hex = \"00\"; expect = \"[]\";"), 1,
+		"warns of what warnings does not expect: odd");
+	check_with(finder,
+		FIND("poll = \"live\"; hex = \"00\"; expect = \"[]\"; warnings = \"['odd']\";"), 1,
+		"cold");
+	check_with(finder,
+		FIND("health = \"down\"; expect = \"{'event':'lost','values':{}}\"; "
+		     "warnings = \"['look']\";"),
+		0, NULL);
+	check_with(finder, FIND("health = \"suspect\"; expect = \"{'event':'lost','values':{}}\";"),
+		0, NULL);
+	check_with(finder, FIND("health = \"ok\"; error = \"fine\";"), 0, NULL);
+	check_with(finder, FIND("health = \"ok\"; expect = \"[]\";"), 1, "fine");
+	check_with(finder, FIND("health = \"suspect\"; error = \"fine\";"), 1,
+		"health does not fail, expected \"fine\"");
+	check_with(finder, FIND("health = \"well\"; expect = \"[]\";"), -EINVAL,
+		"health is \"well\": it must be \"ok\", \"suspect\" or \"down\"");
+	check_with(finder, FIND("health = \"ok\";"), -EINVAL, "health needs expect or error");
+	check_with(finder, FIND("health = \"ok\"; error = \"x\"; polls = \"[]\";"), -EINVAL,
+		"polls does not go with health");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -331,6 +407,8 @@ int main(void)
 		cmocka_unit_test(speaks_in_rounds),
 		cmocka_unit_test(says_what_differs),
 		cmocka_unit_test(says_what_is_wrong_with_itself),
+		cmocka_unit_test(what_goes_before_the_polls),
+		cmocka_unit_test(what_is_warned_of_and_the_health),
 	};
 	return cmocka_run_group_tests_name("fixture", tests, NULL, NULL);
 }

@@ -267,6 +267,29 @@ static void an_activation_that_fails_is_tried_again(void **state)
 	bench_destroy();
 }
 
+static void a_device_that_is_down_is_silent(void **state)
+{
+	start(SECURITY_DTLS, NULL);
+	session_pause(bench->session, true);
+	assert_int_equal(bench->session->state, SESSION_OFFLINE);
+	assert_int_equal(bench->cancels, 1);
+	/* The end of a handshake that was under way does not bring it back. */
+	connected();
+	assert_int_equal(bench->session->state, SESSION_OFFLINE);
+	session_pause(bench->session, false);
+	assert_int_equal(bench->session->state, SESSION_AUTHENTICATING);
+	assert_int_equal(bench->connects, 2);
+	connected();
+	assert_int_equal(bench->session->state, SESSION_ONLINE);
+	session_pause(bench->session, true);
+	assert_int_equal(bench->session->state, SESSION_OFFLINE);
+	advance_ms(3600000);
+	assert_int_equal(bench->requests, 0);
+	session_pause(bench->session, false);
+	assert_int_equal(bench->connects, 3);
+	bench_destroy();
+}
+
 static void shows_what_it_is(void **state)
 {
 	OWNED_BUFFER json = BUFFER_EMPTY;
@@ -298,6 +321,7 @@ int main(void)
 		cmocka_unit_test(another_address_means_another_handshake),
 		cmocka_unit_test(is_activated_by_its_product),
 		cmocka_unit_test(an_activation_that_fails_is_tried_again),
+		cmocka_unit_test(a_device_that_is_down_is_silent),
 		cmocka_unit_test(shows_what_it_is),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

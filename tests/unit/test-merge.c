@@ -437,6 +437,83 @@ static void test_many_in_flight_over_tcp(void **state)
 	rig_destroy(rig);
 }
 
+static void test_listeners_are_not_merged(void **state)
+{
+	struct rig_setup setup = merging;
+	setup.listen = true;
+	struct rig *rig = rig_create(&setup);
+	eight(rig, 4);
+	assert_int_equal(8, runs(rig));
+	rig_run(rig, 5 * USEC_PER_SEC);
+	assert_int_equal(0, rig->units[1].asked);
+	rig_destroy(rig);
+}
+
+/* ---- a plugin that does not keep its word ----------------------------------------------------- */
+
+extern const struct eb_plugin eb_plugin;
+
+static int no_cut(const void *state, const struct eb_request *merged, const struct eb_request *part,
+	const uint8_t *content, size_t size, uint8_t *out)
+{
+	return part->data[2] == 4 ? -EINVAL
+				  : eb_plugin.cut(state, merged, part, content, size, out);
+}
+
+static int merge_to_a_write(const void *state, const struct eb_request *a,
+	const struct eb_request *b, uint32_t hole, struct eb_request *merged)
+{
+	int result = eb_plugin.merge(state, a, b, hole, merged);
+	merged->flags |= EB_WRITE;
+	return result;
+}
+
+static int merge_two_only(const void *state, const struct eb_request *a, const struct eb_request *b,
+	uint32_t hole, struct eb_request *merged)
+{
+	return a->data[4] > 4 ? -ENOENT : eb_plugin.merge(state, a, b, hole, merged);
+}
+
+static void test_what_cannot_be_cut_out(void **state)
+{
+	struct eb_plugin plugin = eb_plugin;
+	struct rig *rig = rig_create(&merging);
+	plugin.cut = no_cut;
+	rig->conf.buses[0].plugin = &plugin;
+	eight(rig, 4);
+	rig_run(rig, 9900000);
+	assert_int_equal(70, rig->readings);
+	assert_int_equal(10, rig->devices[0]->tasks[1].failures);
+	assert_int_equal(0, rig->wrong);
+	const char *said = strstr(buffer_text(&rig->log), "cannot cut");
+	assert_non_null(said);
+	assert_null(strstr(said + 1, "cannot cut"));
+	rig_destroy(rig);
+}
+
+static void test_odd_merges(void **state)
+{
+	struct eb_plugin plugin = eb_plugin;
+	struct rig *rig = rig_create(&merging);
+	plugin.merge = merge_to_a_write;
+	rig->conf.buses[0].plugin = &plugin;
+	eight(rig, 4);
+	assert_int_equal(8, runs(rig));
+	plugin.merge = merge_two_only;
+	eight(rig, 4);
+	assert_int_equal(4, runs(rig));
+	rig->units[1].bad_begin = 9;
+	rig->units[1].bad_end = 10;
+	rig_run(rig, 60 * USEC_PER_SEC);
+	assert_int_equal(5, runs(rig));
+	plugin.merge = NULL;
+	eight(rig, 4);
+	rig_run(rig, 10 * USEC_PER_SEC);
+	assert_int_equal(8, runs(rig));
+	assert_int_equal(0, rig->wrong);
+	rig_destroy(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -457,6 +534,9 @@ int main(void)
 		cmocka_unit_test(test_retries_are_the_same_request),
 		cmocka_unit_test(test_plan_change_keeps_phase),
 		cmocka_unit_test(test_many_in_flight_over_tcp),
+		cmocka_unit_test(test_listeners_are_not_merged),
+		cmocka_unit_test(test_what_cannot_be_cut_out),
+		cmocka_unit_test(test_odd_merges),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -384,6 +384,85 @@ static void test_describe(void **state)
 	}
 }
 
+/* What a write changes, in words, and the PDU that reads it again; "": nothing can. */
+static void put_target(const struct codec *codec, const struct request *request, char *text)
+{
+	int64_t numbers[EB_NUMBERS_MAX];
+	struct eb_target target = { .numbers = numbers };
+	text[0] = 0;
+	if (eb_plugin.target(codec->state, &request->wire, &target) < 0)
+		return;
+	int size = sprintf(
+		text, "%s %llu %u:", target.kind, (unsigned long long)target.first, target.count);
+	for (uint32_t i = 0; i < target.number_count; i++)
+		size += sprintf(text + size, " %lld", (long long)numbers[i]);
+}
+
+static void test_targets(void **state)
+{
+	static const struct {
+		const char *request, *target, *read;
+		size_t read_size;
+	} cases[] = {
+		{ "{\"write\":\"holding_registers\",\"address\":300,\"values\":[-1]}",
+			"holding_registers 300 1: 65535", "\x03\x01\x2c\x00\x01", 5 },
+		{ "{\"write\":\"holding_registers\",\"address\":1,\"values\":[10,258]}",
+			"holding_registers 1 2: 10 258", "\x03\x00\x01\x00\x02", 5 },
+		{ "{\"write\":\"holding_registers\",\"address\":1,\"bytes\":\"4142\"}",
+			"holding_registers 1 1: 16706", "\x03\x00\x01\x00\x01", 5 },
+		{ "{\"write\":\"coils\",\"address\":172,\"values\":[true]}", "coils 172 1: 1",
+			"\x01\x00\xac\x00\x01", 5 },
+		{ "{\"write\":\"coils\",\"address\":19,\"values\":[1,0,0,0,0,0,0,0,0,1]}",
+			"coils 19 10: 1 0 0 0 0 0 0 0 0 1", "\x01\x00\x13\x00\x0a", 5 },
+		{ "{\"write\":\"holding_registers\",\"address\":14,\"values\":[1,2,3],"
+		  "\"read\":\"holding_registers\",\"read_address\":3,\"count\":6}",
+			"holding_registers 14 3: 1 2 3", "\x03\x00\x0e\x00\x03", 5 },
+		{ "{\"write\":\"holding_registers\",\"address\":4,\"and_mask\":242,\"or_mask\":37}",
+			"holding_registers 4 1:", "\x03\x00\x04\x00\x01", 5 },
+		{ "{\"read\":\"holding_registers\",\"address\":4}", "", "", 0 },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct codec codec;
+		char text[200];
+		uint8_t data[EB_REQUEST_MAX] = { 0 };
+		struct eb_request read = { .data = data };
+		open_bus(&codec, RTU);
+		struct request *request = codec_request(&codec, "{\"unit\":17}", cases[i].request);
+		put_target(&codec, request, text);
+		assert_string_equal(text, cases[i].target);
+		int result = eb_plugin.read_back(codec.state, &request->wire, &read);
+		assert_int_equal(result < 0 ? 0 : read.data_size, cases[i].read_size);
+		assert_memory_equal(read.data, cases[i].read, cases[i].read_size);
+		request_destroy(request);
+		codec_close(&codec);
+	}
+}
+
+static void test_numbers(void **state)
+{
+	struct codec codec;
+	int64_t numbers[EB_NUMBERS_MAX];
+	uint8_t registers[] = { 3, 0, 1, 0, 2 }, bits[] = { 1, 0, 1, 0, 10 };
+	const struct eb_request words = { .data = registers, .data_size = 5 };
+	const struct eb_request coils = { .data = bits, .data_size = 5 };
+	open_bus(&codec, RTU);
+	assert_int_equal(
+		eb_plugin.numbers(codec.state, &words, (const uint8_t *)"\1\2\xff\xfe", 4, numbers),
+		2);
+	assert_int_equal(numbers[0], 0x102);
+	assert_int_equal(numbers[1], 0xfffe);
+	assert_int_equal(
+		eb_plugin.numbers(codec.state, &coils, (const uint8_t *)"\1\2", 2, numbers), 10);
+	assert_int_equal(numbers[0], 1);
+	assert_int_equal(numbers[9], 1);
+	assert_int_equal(numbers[8], 0);
+	/* Contents of another size are no answer to it. */
+	assert_true(
+		eb_plugin.numbers(codec.state, &words, (const uint8_t *)"\1\2\3", 3, numbers) < 0);
+	assert_true(eb_plugin.numbers(codec.state, &coils, (const uint8_t *)"\1", 1, numbers) < 0);
+	codec_close(&codec);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +475,8 @@ int main(void)
 		cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_merge_refused),
 		cmocka_unit_test(test_describe),
+		cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_numbers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cloud/record.h"
 #include "broker-rig.h"
 #include "util/alloc.h"
 #include "util/json.h"
@@ -244,6 +245,22 @@ static void tell_commands(struct rig *rig)
 	command_destroy(command);
 }
 
+static void tell_audit(struct rig *rig)
+{
+	const struct record record = { .device = (char *)"meter-1",
+		.state = RECORD_ANSWERED,
+		.came_ms = RIG_NOW_MS,
+		.ended_ms = RIG_NOW_MS + 250,
+		.spent_us = 250000,
+		.topic = (char *)"thing/service/set",
+		.command_id = (char *)"7",
+		.code = 502,
+		.why = (char *)"the device refused: exception 2" };
+	OWNED_BUFFER json = BUFFER_EMPTY;
+	record_print(&record, false, &json);
+	broker_audit(rig->broker, 0, &json);
+}
+
 static void tell_reloads(struct rig *rig)
 {
 	broker_reload(rig->broker, "boiler.lua", "\"result\":\"reloaded\"");
@@ -327,8 +344,9 @@ static void says_what_the_document_says(void **state)
 	rig_reading(rig, 0, 0x00e60019);
 	tell_reports(rig);
 	tell_commands(rig);
+	tell_audit(rig);
 	tell_reloads(rig);
-	rig_until(rig, first.count == 3 + 5 + 4 + 2);
+	rig_until(rig, first.count == 3 + 5 + 4 + 3);
 	for (size_t i = 0; i < first.count; i++) {
 		if (strstr(first.said[i], "meter-1/state"))
 			continue; /* as meter-2's, which is the example */
@@ -339,7 +357,7 @@ static void says_what_the_document_says(void **state)
 	hang_up(&first, rig);
 	tell_states(rig);
 	rig_until(
-		rig, rig_count(rig, "published") == 3 + 11 + 2 && rig_count(rig, "in_flight") == 0);
+		rig, rig_count(rig, "published") == 3 + 12 + 2 && rig_count(rig, "in_flight") == 0);
 	listen_to(&later, rig, fixture->server.port);
 	rig_until(rig, later.count == 4);
 	assert_non_null(heard(&later, "bus/rs485-1/state (QoS 1, retained)"));

@@ -115,6 +115,50 @@ static void test_exception(void **state)
 	rig_destroy(rig);
 }
 
+/* Orders of one write each, all while the bus is busy; what stands in places. */
+static void order_of_places(struct rig *rig, uint32_t device, uint64_t serial, const char *places)
+{
+	struct order *order = order_create(
+		device, serial, loop_now(rig->loop) + 5 * USEC_PER_SEC, 1);
+	order->requests[0] = rig_request(rig, device, &steps[1]);
+	buffer_put_text(&order->places, places);
+	assert_true(mailbox_reserve(rig->outbox));
+	bus_order(rig->bus, order);
+}
+
+static void test_a_newer_one_of_the_same_places_wins(void **state)
+{
+	struct rig *rig = polling();
+	assert_int_equal(1, rig->bus->in_flight);
+	order_of_places(rig, 0, 1, "a 1 1;");
+	order_of_places(rig, 0, 2, "a 2 1;");
+	order_of_places(rig, 1, 3, "a 1 1;");
+	order_of_places(rig, 0, 4, "");
+	order_of_places(rig, 0, 5, "");
+	assert_int_equal(0, rig->outcomes);
+	order_of_places(rig, 0, 6, "a 1 1;");
+	assert_int_equal(5, rig->bus->order_count);
+	rig_run(rig, 2 * USEC_PER_SEC);
+	assert_int_equal(6, rig->outcomes);
+	assert_int_equal(1, rig->superseded);
+	assert_int_equal(1, rig->gave_way);
+	rig_destroy(rig);
+}
+
+static void test_one_that_runs_is_not_superseded(void **state)
+{
+	struct rig *rig = rig_create(&two_units);
+	order_of_places(rig, 0, 1, "a 1 1;");
+	for (int i = 0; i < 1000 && !rig->bus->running.order; i++)
+		rig_run(rig, 1000);
+	assert_non_null(rig->bus->running.order);
+	order_of_places(rig, 0, 2, "a 1 1;");
+	rig_run(rig, 2 * USEC_PER_SEC);
+	assert_int_equal(2, rig->outcomes);
+	assert_int_equal(0, rig->superseded);
+	rig_destroy(rig);
+}
+
 static void test_expired_while_waiting(void **state)
 {
 	struct rig *rig = polling();
@@ -264,6 +308,8 @@ int main(void)
 		cmocka_unit_test(test_write_is_sent_once),
 		cmocka_unit_test(test_retry_safe_write),
 		cmocka_unit_test(test_exception),
+		cmocka_unit_test(test_a_newer_one_of_the_same_places_wins),
+		cmocka_unit_test(test_one_that_runs_is_not_superseded),
 		cmocka_unit_test(test_expired_while_waiting),
 		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_link_down),

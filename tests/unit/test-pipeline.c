@@ -1,184 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "bridge/pipeline.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <cmocka.h>
-
-#include "toy.h"
-#include "util/alloc.h"
-#include "util/clock.h"
-
-/* A script that does what the test's commands name. */
-static const char script_text[] =
-	"return {\n"
-	"  encode = function(command, device, results)\n"
-	"    local p = command.params or {}\n"
-	"    if p.refuse then return nil, 'not today' end\n"
-	"    if p.fail then error('broken') end\n"
-	"    if p.nonsense then return { { cell = 1, colour = 'red' } } end\n"
-	"    if p.steps then\n"
-	"      local done = results and #results or 0\n"
-	"      return { { cell = done, value = 1 }, more = done + 1 < p.steps }\n"
-	"    end\n"
-	"    if p.nothing then return {} end\n"
-	"    return { { cell = 1, value = 42 }, { cell = 2 } }\n"
-	"  end,\n"
-	"  reply = function(command, results, device)\n"
-	"    if command.params and command.params.long then\n"
-	"      return { code = 200, data = { text = rep('x', 2000) } }\n"
-	"    end\n"
-	"    if command.params and command.params.answer then\n"
-	"      return { code = 200, data = { first = results[1].status } }\n"
-	"    end\n"
-	"  end,\n"
-	"}\n";
-
-struct bench {
-	char path[64];
-	struct conf conf;
-	struct conf_bus bus;
-	struct conf_device device;
-	struct fleet *fleet;
-	struct mailbox *to_field, *from_field;
-	struct pipeline *pipeline;
-	int replies, code;
-	struct buffer payload;
-	char why[200];
-};
-
-static void take_reply(void *context, const struct command *command, struct reply *reply)
-{
-	struct bench *bench = context;
-	bench->replies++;
-	bench->code = reply->code;
-	buffer_clear(&bench->payload);
-	buffer_put(&bench->payload, reply->payload.data, reply->payload.size);
-	snprintf(bench->why, sizeof(bench->why), "%s", reply->why ? reply->why : "");
-	reply_destroy(reply);
-}
-
-static int set_up(void **state)
-{
-	struct bench *bench = must_alloc(sizeof(*bench));
-	snprintf(bench->path, sizeof(bench->path), "/tmp/test-pipeline-XXXXXX");
-	int fd = mkstemp(bench->path);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, script_text, strlen(script_text)), strlen(script_text));
-	close(fd);
-	bench->bus = (struct conf_bus){ .name = (char *)"b", .plugin = &toy };
-	value_put_map(&bench->bus.options, 0);
-	bench->device = (struct conf_device){ .name = (char *)"d",
-		.script = (char *)"toy.lua",
-		.script_path = bench->path,
-		.product_key = (char *)"pk",
-		.device_key = (char *)"dk" };
-	value_put_map(&bench->device.address, 0);
-	value_put_map(&bench->device.parameters, 0);
-	value_put_list(&bench->device.polls, 0);
-	bench->conf = (struct conf){
-		.scripts = { .instructions = 100000, .memory_kb = 1024, .wall_ms = 1000 },
-		.enos = { .command_timeout_ms = 30000, .max_payload = 1024 },
-		.buses = &bench->bus,
-		.bus_count = 1,
-		.devices = &bench->device,
-		.device_count = 1
-	};
-	struct problems problems = PROBLEMS_NONE;
-	bench->fleet = fleet_create(&bench->conf, &problems);
-	problems_print(&problems, stderr);
-	assert_non_null(bench->fleet);
-	assert_int_equal(mailbox_create(&bench->to_field, 4), 0);
-	assert_int_equal(mailbox_create(&bench->from_field, 4), 0);
-	struct pipeline_setup setup = { .fleet = bench->fleet,
-		.to_field = bench->to_field,
-		.from_field = bench->from_field,
-		.context = bench,
-		.reply = take_reply };
-	bench->pipeline = pipeline_create(&setup);
-	*state = bench;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct bench *bench = *state;
-	pipeline_destroy(bench->pipeline);
-	mailbox_destroy(bench->to_field);
-	mailbox_destroy(bench->from_field);
-	fleet_destroy(bench->fleet);
-	buffer_finish(&bench->bus.options);
-	buffer_finish(&bench->device.address);
-	buffer_finish(&bench->device.parameters);
-	buffer_finish(&bench->device.polls);
-	buffer_finish(&bench->payload);
-	unlink(bench->path);
-	free(bench);
-	return 0;
-}
-
-static void submit(struct bench *bench, const char *params)
-{
-	char payload[300], error[200];
-	struct command *command;
-	snprintf(payload, sizeof(payload),
-		"{\"id\":\"7\",\"method\":\"thing.service.x\",\"params\":%s}", params);
-	assert_int_equal(command_create(&command, 0, ORIGIN_CLOUD, "thing/service/x", payload,
-				 strlen(payload), error, sizeof(error)),
-		0);
-	pipeline_submit(bench->pipeline, command);
-}
-
-/* The order that reached the field, or NULL; the caller destroys it. */
-static struct order *take_order(struct bench *bench)
-{
-	struct list mails;
-	list_init(&mails);
-	if (!mailbox_take_all(bench->to_field, &mails))
-		return NULL;
-	struct mail *mail = container_of(list_take_first(&mails), struct mail, link);
-	assert_int_equal(mail->kind, MESSAGE_ORDER);
-	assert_true(list_empty(&mails));
-	return container_of(mail, struct order, mail);
-}
-
-/* Plays the field: the first steps go well, the next ends with status, the rest are skipped. */
-static void answer(struct bench *bench, size_t good, enum outcome_status status)
-{
-	struct order *order = take_order(bench);
-	assert_non_null(order);
-	struct outcome *outcome = outcome_create(0, order->serial, order->count);
-	for (size_t i = 0; i < order->count; i++) {
-		outcome->steps[i].status = i < good ? OUTCOME_DONE
-			: i == good                 ? status
-						    : OUTCOME_SKIPPED;
-		outcome->steps[i].code = status == OUTCOME_EXCEPTION ? 2 : 0;
-	}
-	message_destroy(&order->mail);
-	mailbox_put_reserved(bench->from_field, &outcome->mail);
-	struct list mails;
-	list_init(&mails);
-	mailbox_take_all(bench->from_field, &mails);
-	struct mail *mail = container_of(list_take_first(&mails), struct mail, link);
-	pipeline_outcome(bench->pipeline, container_of(mail, struct outcome, mail));
-}
-
-static void expect(struct bench *bench, int code, const char *words)
-{
-	assert_int_equal(bench->replies, 1);
-	assert_int_equal(bench->code, code);
-	/* For the log, in words: the quotes of the payload are escaped. */
-	assert_int_equal(bench->why[0] == 0, code == 200);
-	if (!strstr(buffer_text(&bench->payload), words))
-		fail_msg("\"%s\" is not in %s", words, buffer_text(&bench->payload));
-	assert_non_null(strstr(buffer_text(&bench->payload), "\"id\":\"7\""));
-	assert_int_equal(pipeline_running(bench->pipeline), 0);
-	bench->replies = 0;
-}
+#include "pipeline-fixture.h"
 
 static void a_command_runs_and_is_answered(void **state)
 {
@@ -302,6 +123,140 @@ static void those_under_way_at_the_end_are_answered(void **state)
 	assert_int_equal(bench->code, 408);
 }
 
+/* ---- what came before ----------------------------------------------------------------------- */
+
+static struct command *same(struct bench *bench)
+{
+	static const char payload[] = "{\"id\":\"7\",\"params\":{}}";
+	struct command *command;
+	char error[200];
+	command_create(&command, 0, ORIGIN_CLOUD, "thing/service/x", payload, strlen(payload),
+		error, sizeof(error));
+	command->received_us = bench->clock.mono_us;
+	return command;
+}
+
+static void one_that_comes_again_is_not_run_again(void **state)
+{
+	struct bench *bench = *state;
+	bench->conf.enos.command_repeat_s = 60;
+	pipeline_submit(bench->pipeline, same(bench));
+	pipeline_submit(bench->pipeline, same(bench));
+	assert_int_equal(bench->again, 0);
+	answer(bench, 2, OUTCOME_DONE);
+	expect(bench, 200, "200");
+	pipeline_submit(bench->pipeline, same(bench));
+	assert_null(take_order(bench));
+	assert_int_equal(bench->replies, 0);
+	assert_int_equal(bench->again, 1);
+	/* Each of the three has its record. */
+	assert_int_equal(bench->audits, 3);
+	assert_int_equal(pipeline_running(bench->pipeline), 0);
+}
+
+/* ---- the disk ------------------------------------------------------------------------------- */
+
+/* A ledger with a disk in that directory, which need not be there, in place of the one without. */
+static struct spool *use_disk(struct bench *bench, char *directory)
+{
+	struct spool *spool;
+	pipeline_destroy(bench->pipeline);
+	ledger_destroy(bench->ledger);
+	bench->conf.gateway.state_dir = directory;
+	bench->conf.spool = (struct conf_spool){ .enabled = true,
+		.commit_interval_ms = 1000,
+		.max_mb = 10,
+		.backfill_rate = 100,
+		.command_records = 1000 };
+	const struct spool_setup disk = { .conf = &bench->conf, .loop = bench->loop };
+	assert_int_equal(spool_create(&spool, &disk), 0);
+	const struct ledger_setup ledger = {
+		.conf = &bench->conf, .loop = bench->loop, .writer = spool_writer(spool)
+	};
+	bench->ledger = ledger_create(&ledger);
+	const struct pipeline_setup setup = { .fleet = bench->fleet,
+		.loop = bench->loop,
+		.ledger = bench->ledger,
+		.to_field = bench->to_field,
+		.from_field = bench->from_field,
+		.context = bench,
+		.taken = ignore_taken,
+		.reply = take_reply,
+		.again = take_again,
+		.audit = take_audit };
+	bench->pipeline = pipeline_create(&setup);
+	pipeline_start(bench->pipeline);
+	return spool;
+}
+
+/* Lets the disk do what it has to, however often it is asked. */
+static void settle(struct bench *bench, struct spool *spool)
+{
+	for (int i = 0; i < 4; i++) {
+		pass(bench, 1);
+		spool_settle(spool);
+	}
+}
+
+static void release_disk(struct bench *bench, struct spool *spool)
+{
+	pipeline_destroy(TAKE(bench->pipeline));
+	ledger_save(bench->ledger);
+	spool_destroy(spool);
+}
+
+static void nothing_goes_to_the_field_before_it_is_recorded(void **state)
+{
+	struct bench *bench = *state;
+	char directory[] = "/tmp/test-pipeline-disk-XXXXXX";
+	assert_non_null(mkdtemp(directory));
+	struct spool *spool = use_disk(bench, directory);
+	submit(bench, "{}");
+	/* What is on the disk is not even known yet. */
+	assert_null(take_order(bench));
+	settle(bench, spool);
+	answer(bench, 2, OUTCOME_DONE);
+	/* Nor does the reply go out before it is recorded. */
+	assert_int_equal(bench->replies, 0);
+	settle(bench, spool);
+	expect(bench, 200, "200");
+	submit(bench, "{}");
+	assert_null(take_order(bench));
+	/* One that is being recorded when it stops was never sent. */
+	pipeline_stop(bench->pipeline);
+	settle(bench, spool);
+	assert_null(take_order(bench));
+	expect(bench, 503, "nothing was sent");
+	release_disk(bench, spool);
+	OWNED char *file = must_printf("%s/spool.db", directory);
+	unlink(file);
+	assert_int_equal(rmdir(directory), 0);
+}
+
+static void while_the_disk_fails_commands_are_refused(void **state)
+{
+	struct bench *bench = *state;
+	char directory[] = "/tmp/test-pipeline-disk-is-not-there";
+	log_set_level(LOG_LEVEL_ERROR);
+	struct spool *spool = use_disk(bench, directory);
+	submit(bench, "{}");
+	settle(bench, spool);
+	assert_null(take_order(bench));
+	settle(bench, spool);
+	expect(bench, 503, "cannot be written to the gateway's disk");
+	bench->conf.enos.commands_without_disk = true;
+	submit(bench, "{}");
+	settle(bench, spool);
+	answer(bench, 2, OUTCOME_DONE);
+	settle(bench, spool);
+	expect(bench, 200, "200");
+	/* The place that an outcome would have had is free again. */
+	assert_int_equal(pipeline_running(bench->pipeline), 0);
+	for (int i = 0; i < 4; i++)
+		assert_true(mailbox_reserve(bench->from_field));
+	release_disk(bench, spool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +275,12 @@ int main(void)
 			what_comes_while_it_stops_is_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			those_under_way_at_the_end_are_answered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			one_that_comes_again_is_not_run_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			nothing_goes_to_the_field_before_it_is_recorded, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			while_the_disk_fails_commands_are_refused, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -278,7 +278,7 @@ static void load_conf(struct stage *stage, const char *name)
 	write_whole(to, &text);
 	stage->conf = conf_load(to, &defaults, &problems);
 	if (stage->conf)
-		stage->fleet = fleet_create(stage->conf, &problems);
+		stage->fleet = fleet_create(stage->conf, NULL, &problems);
 	problems_print(&problems, stderr);
 	assert_non_null(stage->fleet);
 	assert_int_equal(1, stage->conf->bus_count);

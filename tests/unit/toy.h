@@ -80,6 +80,32 @@ static void toy_receive(void *state, const struct eb_input *input, struct eb_ver
 	verdict->consumed = (uint32_t)input->size;
 }
 
+/* Contents are numbers, a byte each. */
+static int toy_target(const void *state, const struct eb_request *write, struct eb_target *target)
+{
+	target->kind = "cell";
+	target->first = write->data[0];
+	target->count = target->number_count = write->data_size - 1;
+	for (uint32_t i = 0; i < target->count; i++)
+		target->numbers[i] = write->data[1 + i];
+	return 0;
+}
+
+static int toy_read_back(const void *state, const struct eb_request *write, struct eb_request *read)
+{
+	read->data[0] = write->data[0];
+	read->data_size = 1;
+	return 0;
+}
+
+static int toy_numbers(const void *state, const struct eb_request *read, const uint8_t *content,
+	size_t size, int64_t *numbers)
+{
+	for (size_t i = 0; i < size; i++)
+		numbers[i] = content[i];
+	return (int)size;
+}
+
 static const struct eb_plugin toy = {
 	.abi = EB_PLUGIN_ABI,
 	.size = sizeof(struct eb_plugin),
@@ -93,6 +119,9 @@ static const struct eb_plugin toy = {
 	.request = toy_request,
 	.encode = toy_encode,
 	.receive = toy_receive,
+	.target = toy_target,
+	.read_back = toy_read_back,
+	.numbers = toy_numbers,
 };
 
 #endif
