@@ -12,6 +12,8 @@
 --              block  most registers of one request, where the device gives less; 125
 
 local REGISTERS, BITS = 125, 2000
+-- Of what each reading needs, since a local is found sooner.
+local registers, scaled = registers, scaled
 -- What is made of device.points, for each device; those with the same points share it.
 local plans, shared = {}, {}
 
@@ -60,6 +62,26 @@ local function getter(point)
 	return function(regs) return regs[kind](regs, address, order) end
 end
 
+-- The same as a value: without what stands for none, and scaled.
+local function valuer(item)
+	local get, absent, scale, offset = getter(item), item.absent, item.scale, item.offset
+	local kind, address, order = item.type, item.address, item.order
+	if not absent and not scale and kind ~= "u64" then
+		return get
+	elseif not absent and not item.sunspec and find("u16 s16 u32 s32", kind) then
+		return function(regs) return scaled(regs[kind](regs, address, order), scale, offset) end
+	end
+	return function(regs)
+		local value = get(regs)
+		if value == nil or (absent and absent[value]) then
+			return nil
+		elseif kind == "u64" then
+			value = unsigned(value)
+		end
+		return scale and scaled(value, scale, offset) or value
+	end
+end
+
 -- The point with what decoding needs; a table of its own, since device.points is slower to look into.
 local function item_of(point)
 	local item = {}
@@ -75,19 +97,8 @@ local function item_of(point)
 	if point.scale or point.offset then
 		item.scale, item.offset = point.scale or 1, point.offset or 0
 	end
-	item.get = not is_single_bit(point) and getter(item) or nil
+	item.value = not is_single_bit(point) and valuer(item) or nil
 	return item
-end
-
--- The value of the item in the registers, or nil.
-local function value_of(item, regs)
-	local value = item.get(regs)
-	if value == nil or (item.absent and item.absent[value]) then
-		return nil
-	elseif item.type == "u64" then
-		value = unsigned(value)
-	end
-	return item.scale and scaled(value, item.scale, item.offset) or value
 end
 
 -- ---- polls ---------------------------------------------------------------------------------------
@@ -130,11 +141,14 @@ local function make_plan(points, gap, most)
 				behind = item.address,
 				bits = is_single_bit(item),
 				items = {},
+				names = {},
+				values = {},
 			}
 			plan.list[#plan.list + 1] = block
 			plan.blocks[name_of(block)] = block
 		end
-		block.items[#block.items + 1] = item
+		local place = #block.items + 1
+		block.items[place], block.names[place], block.values[place] = item, item.name, item.value
 		block.behind = math.max(block.behind, item.address + item.count)
 	end
 	return plan
@@ -185,11 +199,10 @@ local function decode(reading, device)
 	elseif block.bits then
 		return decode_bits(block, reading.bytes)
 	end
-	local points, items = {}, block.items
+	local points, names, values = {}, block.names, block.values
 	local regs = registers(reading.bytes, block.first)
-	for i = 1, #items do
-		local item = items[i]
-		points[item.name] = value_of(item, regs)
+	for i = 1, #names do
+		points[names[i]] = values[i](regs)
 	end
 	return { points = points }
 end
@@ -374,7 +387,7 @@ local function compare(write, bytes)
 	if is_single_bit(item) then
 		return write.state == 1, bits.list(bytes, 1)[1]
 	end
-	local got = value_of(item, registers(bytes, item.address))
+	local got = item.value(registers(bytes, item.address))
 	if item.type == "bool" then
 		return write.state == 1, got
 	elseif item.type == "bits" then
@@ -384,7 +397,7 @@ local function compare(write, bytes)
 	for i, number in ipairs(write.values) do
 		packed[i] = string.pack(">I2", number)
 	end
-	return value_of(item, registers(table.concat(packed), item.address)), got
+	return item.value(registers(table.concat(packed), item.address)), got
 end
 
 local function is_same(item, expected, got)

@@ -9,6 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The format that is needed to write the file (https://www.sqlite.org/fileformat.html, 1.3). */
+#define FORMAT_PLACE 18
+#define FORMAT_MAX 2
+
 static bool is_outside(int code)
 {
 	switch (code & 0xff) {
@@ -69,13 +73,25 @@ int database_open(struct database *database, const char *path)
 		database_blame(database, "%s", strerror(errno));
 		return -EIO;
 	}
+	/* A format from after our time would make SQLite open it for reading alone, which looks like the disk. */
+	uint8_t format;
+	bool strange = pread(fd, &format, 1, FORMAT_PLACE) == 1 && format > FORMAT_MAX;
 	close(fd);
+	if (strange)
+		return database_blame(database, "its format is %u", format);
 	int code = sqlite3_open_v2(path, &database->file,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
 	if (code != SQLITE_OK)
 		return failed(database, code);
 	sqlite3_extended_result_codes(database->file, 1);
 	return configure(database);
+}
+
+int database_open_memory(struct database *database)
+{
+	int code = sqlite3_open_v2(":memory:", &database->file,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+	return code == SQLITE_OK ? 0 : failed(database, code);
 }
 
 void database_close(struct database *database)

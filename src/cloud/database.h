@@ -27,6 +27,8 @@ struct statement {
 
 /* Opens the file, which is made with mode 0600 where there is none. */
 int database_open(struct database *database, const char *path);
+/* A database that is nowhere. */
+int database_open_memory(struct database *database);
 /* All statements are finished by then; harmless where it is closed. */
 void database_close(struct database *database);
 /* Statements without results. */

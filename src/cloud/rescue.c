@@ -2,9 +2,11 @@
 #include "cloud/rescue.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +15,8 @@
 
 /* Files that were set aside: more of them would fill the disk. */
 #define KEPT_ASIDE 4
+/* SQLite's, where nothing else is said. */
+#define PAGE_SIZE 4096
 
 static int move(const char *from, const char *to, const char *tail)
 {
@@ -48,10 +52,10 @@ static int compare_paths(const void *a, const void *b)
 	return size < other_size ? -1 : size > other_size ? 1 : strcmp(*one, *other);
 }
 
-static bool is_log(const char *path)
+/* "-wal" or "-page1": what belongs to a file that was set aside. */
+static bool is_beside(const char *path)
 {
-	size_t size = strlen(path);
-	return size > 4 && strcmp(path + size - 4, "-wal") == 0;
+	return strchr(strstr(path, ".damaged-") + strlen(".damaged-"), '-') != NULL;
 }
 
 void rescue_prune(const char *path)
@@ -61,7 +65,7 @@ void rescue_prune(const char *path)
 	if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {
 		size_t count = 0;
 		for (size_t i = 0; i < found.gl_pathc; i++) {
-			if (is_log(found.gl_pathv[i]))
+			if (is_beside(found.gl_pathv[i]))
 				continue;
 			char *file = found.gl_pathv[i];
 			found.gl_pathv[i] = found.gl_pathv[count];
@@ -70,7 +74,9 @@ void rescue_prune(const char *path)
 		qsort(found.gl_pathv, count, sizeof(*found.gl_pathv), compare_paths);
 		for (size_t i = 0; i + KEPT_ASIDE < count; i++) {
 			OWNED char *log = must_printf("%s-wal", found.gl_pathv[i]);
+			OWNED char *page = must_printf("%s-page1", found.gl_pathv[i]);
 			unlink(log);
+			unlink(page);
 			unlink(found.gl_pathv[i]);
 		}
 	}
@@ -86,13 +92,58 @@ void rescue_put_back(const char *path, const char *aside)
 	move(aside, path, "-wal");
 }
 
+static void put_number(uint8_t *at, uint32_t number)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (uint8_t)(number >> (24 - 8 * i));
+}
+
+/* The size of its pages stands in the file (https://www.sqlite.org/fileformat.html, 1.3). */
+static bool read_page(const char *path, uint8_t *page, off_t *size)
+{
+	struct stat stat_of;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool good = fd >= 0 && fstat(fd, &stat_of) == 0 && stat_of.st_size >= PAGE_SIZE &&
+		pread(fd, page, PAGE_SIZE, 0) == PAGE_SIZE;
+	if (good)
+		*size = stat_of.st_size;
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+static bool write_page(const char *path, int flags, const uint8_t *page)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	bool good = fd >= 0 && pwrite(fd, page, PAGE_SIZE, 0) == PAGE_SIZE;
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+/*
+ * The first page says where each table begins, which is the same in all files of ours: so that of a good
+ * one stands in for one that is damaged, which is kept beside the file.
+ */
+static bool lend_first_page(const char *path, const char *model)
+{
+	uint8_t page[PAGE_SIZE], lent[PAGE_SIZE];
+	off_t size, model_size;
+	OWNED char *old = must_printf("%s-page1", path);
+	if (!read_page(path, page, &size) || !read_page(model, lent, &model_size) ||
+		(lent[16] << 8 | lent[17]) != PAGE_SIZE || memcmp(page, lent, PAGE_SIZE) == 0)
+		return false;
+	put_number(lent + 28, (uint32_t)(size / PAGE_SIZE));
+	memset(lent + 32, 0, 8); /* no list of free pages */
+	memcpy(lent + 92, lent + 24, 4); /* so that the number of pages is believed */
+	return write_page(old, O_CREAT | O_TRUNC, page) && write_page(path, 0, lent);
+}
+
 /*
  * Reads until a place that cannot be read, then looks behind it in growing steps: a leaf of the tree
  * has some ten rows, a branch some thousands.
  */
-int rescue_rows(const char *path,
-	int (*keep)(void *context, uint64_t id, uint64_t device, const struct report *report),
-	void *context)
+static int read_rows(const char *path, rescue_keep *keep, void *context, uint64_t *kept)
 {
 	struct database database = { .file = NULL };
 	struct statement row;
@@ -107,6 +158,7 @@ int rescue_rows(const char *path,
 			struct report *report = row_report(&row);
 			next = statement_number(&row, ROW_ID) + 1;
 			step = 1;
+			*kept += report != NULL;
 			if (report)
 				result = keep(context, (uint64_t)next - 1,
 					(uint64_t)statement_number(&row, ROW_DEVICE), report);
@@ -119,5 +171,14 @@ int rescue_rows(const char *path,
 	if (readable)
 		statement_finish(&row);
 	database_close(&database);
+	return result;
+}
+
+int rescue_rows(const char *path, const char *model, rescue_keep *keep, void *context)
+{
+	uint64_t kept = 0;
+	int result = read_rows(path, keep, context, &kept);
+	if (result == 0 && !kept && lend_first_page(path, model))
+		result = read_rows(path, keep, context, &kept);
 	return result;
 }

@@ -14,12 +14,12 @@ int rescue_set_aside(const char *path, char **aside);
 void rescue_prune(const char *path);
 /* Undoes it. */
 void rescue_put_back(const char *path, const char *aside);
+typedef int rescue_keep(void *context, uint64_t id, uint64_t device, const struct report *report);
 /*
- * Calls keep with each report that can be read of the database, in the order of their ids.  0, or what
+ * Calls keep with each report that can be read of the database, in the order of their ids.  Where nothing
+ * can, the first page of the database at model, which was checkpointed, stands in for its own.  0, or what
  * keep returned if that was not 0.
  */
-int rescue_rows(const char *path,
-	int (*keep)(void *context, uint64_t id, uint64_t device, const struct report *report),
-	void *context);
+int rescue_rows(const char *path, const char *model, rescue_keep *keep, void *context);
 
 #endif

@@ -10,6 +10,7 @@
 #include "cloud/record.h"
 #include "cloud/rescue.h"
 #include "cloud/row.h"
+#include "cloud/schema.h"
 #include "util/alloc.h"
 #include "util/log.h"
 
@@ -43,19 +44,6 @@ static const char *const texts[STATEMENTS] = {
 	[SQL_KEEP_COUNTS] = "INSERT OR REPLACE INTO counts(device, first, points, strict, bytes) "
 			    "VALUES(?,?,?,?,?)",
 };
-
-/* What brings a file of version n to version n + 1. */
-static const char *const upgrades[] = {
-	"CREATE TABLE reports(id INTEGER PRIMARY KEY, device INTEGER NOT NULL, kind INTEGER NOT NULL,"
-	" wall INTEGER NOT NULL, mono INTEGER NOT NULL, synced INTEGER NOT NULL, name TEXT NOT NULL,"
-	" data BLOB NOT NULL, hash INTEGER NOT NULL);"
-	"CREATE INDEX attributes ON reports(id) WHERE kind=2;"
-	"CREATE TABLE counts(device INTEGER PRIMARY KEY, first INTEGER NOT NULL,"
-	" points INTEGER NOT NULL, strict INTEGER NOT NULL, bytes INTEGER NOT NULL)",
-	"ALTER TABLE reports ADD COLUMN boot INTEGER NOT NULL DEFAULT 0;" BOOTS_TABLE,
-	RECORD_TABLE,
-};
-#define VERSION ((int)(sizeof(upgrades) / sizeof(*upgrades)))
 
 struct store {
 	char *path;
@@ -92,31 +80,11 @@ static int insert(struct store *store, uint64_t id, uint64_t device, const struc
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-static int upgrade(struct database *database)
-{
-	int64_t version = database_ask(database, "PRAGMA user_version");
-	if (version < 0)
-		return (int)version;
-	if (version > VERSION)
-		return database_blame(database, "it is of version %jd, and this program knows %d",
-			(intmax_t)version, VERSION);
-	if (version == VERSION)
-		return 0;
-	int result = database_run(database, "BEGIN EXCLUSIVE");
-	for (; result == 0 && version < VERSION; version++)
-		result = database_run(database, upgrades[version]);
-	char text[40];
-	snprintf(text, sizeof(text), "PRAGMA user_version=%d", VERSION);
-	if (result == 0)
-		result = database_run(database, text);
-	return result ? result : database_run(database, "COMMIT");
-}
-
 static int open_file(struct store *store)
 {
 	int result = database_open(&store->database, store->path);
 	if (result == 0)
-		result = upgrade(&store->database);
+		result = schema_bring(&store->database);
 	for (int i = 0; result == 0 && i < STATEMENTS; i++)
 		result = statement_make(&store->statements[i], &store->database, texts[i]);
 	return result;
@@ -222,12 +190,14 @@ static int copy_rest(struct store *store, const char *aside)
 	store->counted_to = store->kept = 0;
 	int result = open_file(store);
 	if (result == 0)
+		result = database_checkpoint(&store->database);
+	if (result == 0)
 		result = begin(store);
 	/* What is known of boots, from before the damage. */
 	if (result == 0)
 		result = boots_keep_all(&store->boots, &store->database);
 	if (result == 0)
-		result = rescue_rows(aside, keep_row, store);
+		result = rescue_rows(aside, store->path, keep_row, store);
 	if (result == 0)
 		result = records_rescue(aside, &store->database);
 	return result == 0 ? commit(store) : result;

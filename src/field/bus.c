@@ -514,7 +514,7 @@ void bus_destroy(struct bus *bus)
 	if (!bus)
 		return;
 	loop_disarm(bus->plane->loop, &bus->timer);
-	loop_disarm(bus->plane->loop, &bus->trouble_timer);
+	trouble_forget(bus);
 	bus->link->ops->destroy(bus->link);
 	list_for_each (link, &bus->devices)
 		device_destroy(container_of(link, struct device, turn));

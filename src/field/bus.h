@@ -20,6 +20,7 @@
 #include "field/link.h"
 #include "field/plane.h"
 #include "field/trace.h"
+#include "field/trouble.h"
 #include "util/loop.h"
 
 #define BUS_IN_FLIGHT_MAX 32
@@ -69,8 +70,6 @@ struct bus {
 	int64_t late_until_us; /* what timed out may be answered until then */
 	struct buffer pending; /* received and not yet consumed */
 	const struct device *spoke_to; /* last; NULL: nobody yet */
-	int64_t flood_since_us; /* the second that flood_bytes are of */
-	uint32_t flood_bytes; /* of noise */
 	uint32_t silence_us; /* that the plugin wants to hear of; 0 none */
 
 	/* what is under way */
@@ -106,10 +105,7 @@ struct bus {
 	uint32_t unknown_noise; /* bytes of noise since the last answer */
 	uint32_t late_noise; /* bytes since the last request that may be a late answer */
 	struct capture *capture; /* NULL: nobody captures */
-	struct timer trouble_timer;
-	uint32_t error_s
-		[EB_ERROR_CLASSES]; /* when each was met last, 1 + s of the loop's time; 0: never */
-	uint8_t trouble; /* the class whose evidence is being gathered; EB_NONE */
+	struct trouble *trouble; /* NULL: it had none yet */
 };
 
 /* link NULL: as the configuration says.  A given link is owned.  0, or -EINVAL with the error. */

@@ -23,14 +23,14 @@ struct task {
 	int64_t failing_us; /* since when it has had no good answer though it was asked; 0 */
 	uint32_t requests, answers, failures;
 	uint32_t missed; /* periods that passed without it */
-	uint32_t begun, late_max_us, late_p95_us; /* how long it began after it was due */
+	uint32_t late_max_us, late_p95_us; /* how long it began after it was due */
 	uint32_t errors[EB_ERROR_CLASSES];
-	struct round round;
 	uint8_t tries; /* failed ones of the one that is being tried again */
 	uint8_t failed; /* in a row, tries counted as one, exceptions too */
-	bool running;
-	bool said; /* the log has that it fails, and not yet that it works again */
-	bool fresh; /* not yet begun since the device has a plan */
+	bool running : 1;
+	bool said : 1; /* the log has that it fails, and not yet that it works again */
+	bool fresh : 1; /* not yet begun since the device has a plan */
+	struct round round;
 };
 
 /* Kept per (bus, device): a dead unit says nothing of its namesake on another bus. */

@@ -111,14 +111,9 @@ static void unasked(struct bus *bus, const struct eb_verdict *verdict)
  */
 static void check_flood(struct bus *bus, size_t size)
 {
-	int64_t now = bus_now(bus);
-	if (now - bus->flood_since_us >= USEC_PER_SEC) {
-		bus->flood_since_us = now;
-		bus->flood_bytes = 0;
-	}
-	bus->flood_bytes += (uint32_t)size;
 	uint32_t carried = bus->char_ns ? 1000000000 / bus->char_ns : 0;
-	if (bus->conf->line.transport != EB_TCP && bus->flood_bytes > FLOOD_MIN + 4 * carried)
+	if (bus->conf->line.transport != EB_TCP &&
+		trouble_noise(bus, size) > FLOOD_MIN + 4 * carried)
 		bus_link_lost(
 			bus, "more noise comes than its baud rate carries: is it the right port?");
 }

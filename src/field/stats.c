@@ -46,7 +46,7 @@ void stats_error(struct stats *stats, uint32_t error, uint32_t code)
 	for (int i = 0; i < STATS_EXCEPTIONS; i++) {
 		if (stats->exceptions[i].count && stats->exceptions[i].code != code)
 			continue;
-		stats->exceptions[i].code = code;
+		stats->exceptions[i].code = (uint16_t)code;
 		stats->exceptions[i].count++;
 		return;
 	}
@@ -77,8 +77,8 @@ void stats_print(const struct stats *stats, struct buffer *text)
 	errors_print(stats->errors, text);
 	buffer_put_text(text, ",\"exceptions\":{");
 	for (int i = 0; i < STATS_EXCEPTIONS && stats->exceptions[i].count; i++)
-		buffer_printf(text, "%s\"%" PRIu32 "\":%" PRIu32, i ? "," : "",
-			stats->exceptions[i].code, stats->exceptions[i].count);
+		buffer_printf(text, "%s\"%u\":%" PRIu32, i ? "," : "",
+			(unsigned)stats->exceptions[i].code, stats->exceptions[i].count);
 	buffer_put_text(text, "},");
 	round_print(&stats->round, stats->answers, text);
 	buffer_put_text(text, ",\"last_good\":");

@@ -22,8 +22,9 @@ struct stats {
 	uint32_t errors[EB_ERROR_CLASSES];
 	/* The first few codes seen; more are in errors[EB_EXCEPTION] alone. */
 	struct {
-		uint32_t code, count;
-	} exceptions[STATS_EXCEPTIONS];
+		uint32_t count;
+		uint16_t code;
+	} __attribute__((packed)) exceptions[STATS_EXCEPTIONS];
 	struct round round;
 	int64_t good_ms; /* wall clock of the last good answer, 0 none */
 };

@@ -100,7 +100,7 @@ static void count_lateness(struct device *device, uint32_t part, struct task *ta
 	if (task->again_us)
 		return;
 	uint32_t late = late_us < UINT32_MAX ? (uint32_t)late_us : UINT32_MAX;
-	p95_follow(&task->late_p95_us, ++task->begun, late);
+	p95_follow(&task->late_p95_us, task->late_p95_us ? 2 : 1, late);
 	if (late > task->late_max_us)
 		task->late_max_us = late;
 }

@@ -6,6 +6,7 @@
 #ifndef EB_FIELD_TROUBLE_H
 #define EB_FIELD_TROUBLE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct bus;
@@ -13,6 +14,9 @@ struct plane;
 
 /* An error of that class (enum eb_error_class) on the bus: counts, or begins an evidence. */
 void trouble_note(struct bus *bus, uint32_t error);
+/* So much noise came: returns how much in this second. */
+uint32_t trouble_noise(struct bus *bus, size_t size);
+void trouble_forget(struct bus *bus);
 /* The bus ends: what waits to be told of it is told now. */
 void trouble_finish(struct bus *bus);
 

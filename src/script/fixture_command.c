@@ -372,7 +372,8 @@ static bool discover(struct talk *talk, struct buffer *polls)
 			return true;
 		}
 		if (talk->round_count == ROUNDS_MAX) {
-			trial_fail(trial, "discover asks for more than %d rounds", ROUNDS_MAX);
+			trial_fail(trial, "discover asks for more than %d rounds: let it end",
+				ROUNDS_MAX);
 			return false;
 		}
 		run_round(talk, &list);
@@ -386,7 +387,7 @@ void trial_discover(struct trial *trial)
 	struct talk talk = { .trial = trial, .answers = trial->step->discover };
 	OWNED_BUFFER polls = BUFFER_EMPTY;
 	if (!script_has(trial->script, "discover")) {
-		trial_fail(trial, "the script has no discover");
+		trial_fail(trial, "the script has no discover: write one, or remove the step");
 	} else if (discover(&talk, &polls)) {
 		check_ended(&talk);
 		check_requests(&talk, FIXTURE_REQUESTS);

@@ -54,13 +54,8 @@ static double now_us(void)
 	return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
-static struct script *load(const char *source)
+static struct script *load_file(const char *path)
 {
-	char path[] = "/tmp/bench-script-XXXXXX";
-	int fd = mkstemp(path);
-	if (fd < 0 || write(fd, source, strlen(source)) != (ssize_t)strlen(source))
-		exit(1);
-	close(fd);
 	struct conf_scripts limits = { 1000000, 16384, 250 };
 	struct script *script;
 	struct script_error error;
@@ -68,6 +63,17 @@ static struct script *load(const char *source)
 		fprintf(stderr, "%s\n", error.text);
 		exit(1);
 	}
+	return script;
+}
+
+static struct script *load(const char *source)
+{
+	char path[] = "/tmp/bench-script-XXXXXX";
+	int fd = mkstemp(path);
+	if (fd < 0 || write(fd, source, strlen(source)) != (ssize_t)strlen(source))
+		exit(1);
+	close(fd);
+	struct script *script = load_file(path);
 	unlink(path);
 	return script;
 }
@@ -98,16 +104,13 @@ static double best_us(struct script_device *device, const struct reading *readin
 	return best;
 }
 
-static void measure(const char *what, const char *source)
+static void measure(const char *what, struct script *script, double loading,
+	const struct conf_device *conf, const char *poll)
 {
-	double begin = now_us();
-	struct script *script = load(source);
-	double loading = now_us() - begin;
-	struct conf_device conf = { .name = (char *)"meter-1" };
-	struct script_device *device = script_device_create(script, &conf);
+	struct script_device *device = script_device_create(script, conf);
 	struct plan *plan = plan_create(0, &(struct eb_address){ 0 }, 1);
 	plan->polls[0].request = must_alloc(sizeof(struct request));
-	plan->polls[0].request->name = must_strdup("live");
+	plan->polls[0].request->name = must_strdup(poll);
 	plan->polls[0].period_us = 1000000;
 	/* 230.1 in each pair of registers */
 	uint8_t bytes[40];
@@ -127,10 +130,48 @@ static void measure(const char *what, const char *source)
 	script_destroy(script);
 }
 
-int main(void)
+static void measure_source(const char *what, const char *source)
 {
-	measure("with string.unpack()", unpacked);
-	measure("with registers():f32()", viewed);
-	measure("with declared parameters", declared);
+	const struct conf_device conf = { .name = (char *)"meter-1" };
+	double begin = now_us();
+	struct script *script = load(source);
+	measure(what, script, now_us() - begin, &conf, "live");
+}
+
+/* So many points of the shipped script for points: half of them scaled. */
+static void measure_points(
+	const char *path, int count, const char *what, const char *type, int size)
+{
+	struct conf_device conf = { .name = (char *)"meter-1", .points = BUFFER_EMPTY };
+	value_put_list(&conf.points, (uint32_t)count);
+	for (int i = 0; i < count; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "point_%d", i);
+		value_put_map(&conf.points, i % 2 ? 7 : 6);
+		value_pair_text(&conf.points, "name", name);
+		value_pair_text(&conf.points, "read", "input_registers");
+		value_pair_text(&conf.points, "type", type);
+		value_pair_integer(&conf.points, "address", i * size);
+		value_pair_integer(&conf.points, "count", size);
+		value_pair_integer(&conf.points, "period", 10);
+		if (i % 2)
+			value_pair_real(&conf.points, "scale", 0.1);
+	}
+	double begin = now_us();
+	struct script *script = load_file(path);
+	measure(what, script, now_us() - begin, &conf, "input_registers-0-10s");
+	buffer_finish(&conf.points);
+}
+
+/* The argument: the shipped script for points. */
+int main(int argc, char **argv)
+{
+	measure_source("with string.unpack()", unpacked);
+	measure_source("with registers():f32()", viewed);
+	measure_source("with declared parameters", declared);
+	if (argc < 2)
+		return 0;
+	measure_points(argv[1], 10, "with 10 points f32 of the configuration", "f32", 2);
+	measure_points(argv[1], 20, "with 20 points u16 of the configuration", "u16", 1);
 	return 0;
 }

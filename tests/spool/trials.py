@@ -130,6 +130,12 @@ class Gateway:
         self.process.kill()
         self.process.wait()
 
+    def end(self):
+        """Whatever it does."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
     def drain(self):
         self.start("drain")
         try:

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "cloud/census.h"
 #include "cloud/database.h"
 #include "cloud/store.h"
 #include "spool-rig.h"
@@ -86,14 +87,18 @@ static void save(const char *path, const char *tail, struct copy copy)
 	close(fd);
 }
 
+static size_t flipped;
+
 /* However the files are, the store opens, reads, takes new rows and gives them back. */
 static size_t survives(struct rig *rig)
 {
 	struct store *store = store_create(rig->directory, rig->devices, DEVICES);
-	assert_int_equal(store_open(store), 0);
+	if (store_open(store) < 0)
+		fail_msg("byte %zu: %s", flipped, store_reason(store));
 	size_t count = read_all(store, all);
 	uint64_t next = store_next_id(store);
-	assert_int_equal(append(store, next, 3, 1), 0);
+	if (append(store, next, 3, 1) < 0)
+		fail_msg("byte %zu: %s", flipped, store_reason(store));
 	size_t more = read_all(store, all);
 	assert_true(more >= 3 && more <= count + 3);
 	assert_true(store_next_id(store) == next + 3);
@@ -111,6 +116,13 @@ static void make_files(struct rig *rig, struct copy *file, struct copy *log)
 	*file = load(rig->path, "");
 }
 
+/* SPOOL_DAMAGE=full tries each byte: some minutes. */
+static size_t stride(size_t usual)
+{
+	const char *damage = getenv("SPOOL_DAMAGE");
+	return damage && strcmp(damage, "full") == 0 ? 1 : usual;
+}
+
 static void every_damage_is_survived(void **state)
 {
 	struct rig rig;
@@ -119,15 +131,21 @@ static void every_damage_is_survived(void **state)
 	rig_init(&rig);
 	log_set_sink(hush, NULL);
 	make_files(&rig, &file, &log);
-	for (size_t at = 0; at < file.size; at += 37, tried++) {
+	for (size_t at = 0; at < file.size; at += stride(37), tried++) {
 		rig_clean(&rig);
 		uint8_t before = file.bytes[at];
 		file.bytes[at] ^= (uint8_t)(1 << at % 8 | 0x40);
 		save(rig.path, "", file);
 		file.bytes[at] = before;
-		kept += survives(&rig);
+		flipped = at;
+		size_t rows = survives(&rig);
+		/* Another first page stands in for this one. */
+		if (at < 4096 && rows != ROWS)
+			fail_msg("byte %zu of the first page: %zu rows kept", at, rows);
+		kept += rows;
 	}
 	/* Most flips cost a row, or the page that they are in. */
+	print_message("%zu flips: %zu of %zu rows kept\n", tried, kept, tried * ROWS);
 	assert_true(kept > tried * ROWS / 2);
 	for (size_t size = 0; size < file.size; size += 512) {
 		rig_clean(&rig);
@@ -147,7 +165,7 @@ static void every_damage_of_the_log_is_survived(void **state)
 	rig_init(&rig);
 	log_set_sink(hush, NULL);
 	make_files(&rig, &file, &log);
-	for (size_t at = 0; at < log.size; at += 61) {
+	for (size_t at = 0; at < log.size; at += stride(61)) {
 		rig_clean(&rig);
 		uint8_t before = log.bytes[at];
 		log.bytes[at] ^= (uint8_t)(1 << at % 8);
@@ -234,6 +252,59 @@ static void a_file_of_a_later_version_is_set_aside(void **state)
 	assert_int_equal(survives(&rig), 0);
 	assert_true(rig_files(&rig, "spool.db.damaged-") >= 1);
 	log_set_sink(NULL, NULL);
+	rig_finish(&rig);
+}
+
+static uint32_t fnv(uint32_t hash, const void *bytes, size_t size)
+{
+	for (const uint8_t *at = bytes; size; size--)
+		hash = (hash ^ *at++) * 16777619u;
+	return hash;
+}
+
+/* As version 1 wrote it: neither boots, nor the column, nor its share of the hash. */
+static void a_file_of_version_1_is_upgraded(void **state)
+{
+	struct rig rig;
+	struct database database;
+	struct statement insert;
+	struct census census;
+	rig_init(&rig);
+	census_init(&census, rig.devices, DEVICES);
+	assert_int_equal(database_open(&database, rig.path), 0);
+	assert_int_equal(
+		database_run(&database,
+			"CREATE TABLE reports(id INTEGER PRIMARY KEY, device INTEGER NOT NULL, kind INTEGER NOT NULL,"
+			" wall INTEGER NOT NULL, mono INTEGER NOT NULL, synced INTEGER NOT NULL, name TEXT NOT NULL,"
+			" data BLOB NOT NULL, hash INTEGER NOT NULL);"
+			"CREATE INDEX attributes ON reports(id) WHERE kind=2;"
+			"CREATE TABLE counts(device INTEGER PRIMARY KEY, first INTEGER NOT NULL,"
+			" points INTEGER NOT NULL, strict INTEGER NOT NULL, bytes INTEGER NOT NULL);"
+			"PRAGMA user_version=1"),
+		0);
+	assert_int_equal(statement_make(&insert, &database,
+				 "INSERT INTO reports VALUES(?, ?, 0, ?, ?, 0, '', ?, ?)"),
+		0);
+	for (int64_t id = 1; id <= 20; id++) {
+		struct report *report = make(1, id);
+		const int64_t numbers[] = { id, (int64_t)census_key(&census, 1), REPORT_POINTS, id,
+			id, 0 };
+		uint32_t hash = fnv(2166136261u, numbers, sizeof(numbers));
+		hash = fnv(fnv(hash, "", 1), report->data, report->size);
+		statement_bind(&insert, 0, id);
+		statement_bind(&insert, 1, numbers[1]);
+		statement_bind(&insert, 2, id);
+		statement_bind(&insert, 3, id);
+		statement_bind_bytes(&insert, 4, report->data, report->size);
+		statement_bind(&insert, 5, hash);
+		assert_int_equal(statement_run(&insert), 0);
+		report_release(report);
+	}
+	statement_finish(&insert);
+	database_close(&database);
+	assert_int_equal(survives(&rig), 20);
+	assert_int_equal(rig_files(&rig, "damaged"), 0);
+	census_finish(&census);
 	rig_finish(&rig);
 }
 
@@ -358,6 +429,7 @@ int main(void)
 		cmocka_unit_test(what_can_be_read_is_kept),
 		cmocka_unit_test(of_damaged_files_the_newest_stay),
 		cmocka_unit_test(a_file_of_a_later_version_is_set_aside),
+		cmocka_unit_test(a_file_of_version_1_is_upgraded),
 		cmocka_unit_test(a_quiet_device_keeps_its_rows),
 		cmocka_unit_test(what_is_too_old_goes),
 		cmocka_unit_test(counts_outlive_a_kill),
