@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Endpoints over DTLS.  The message layer (RFC 7252, 4) for the one request in flight is our own: a
- * session of libcoap with DTLS keeps 50 KiB for each device, offers thirty cipher suites that cannot
- * be chosen before its first flight has left, ends the association where a request is cancelled, and
+ * session of libcoap with DTLS keeps 66 KiB for each device where 33 do, offers every suite with a
+ * pre-shared key before any can be chosen, ends the association where a request is cancelled, and
  * computes its time-outs from the wall clock.
  */
 #ifndef EB_CLOUD_SECURE_H
