@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a service manager wants to know (sd_notify).  Without one, or built without libsystemd, all of
- * these do nothing, and the watchdog's interval is 0.
+ * What a service manager wants to know (sd_notify).  Without one all of these do nothing, and the
+ * watchdog's interval is 0.
  */
 #ifndef EB_UTIL_SERVICE_H
 #define EB_UTIL_SERVICE_H
