@@ -121,6 +121,7 @@ void bus_read(struct conf_parts *parts, const struct node *node)
 	bool linked = link_complete(link);
 	find_plugin(parts, bus, node, linked);
 	read_options(parts, bus, node, &others, linked);
+	buffer_fit(&bus->options);
 	node_list_finish(&others);
 }
 

@@ -180,6 +180,10 @@ void device_read(struct conf_parts *parts, const struct node *node, bool open_to
 	read_points(parts, device, bus, node_find(node, "points"));
 	polls_read(parts, device, node_find(node, "polls"));
 	commands_read(parts, device, node);
+	buffer_fit(&device->address);
+	buffer_fit(&device->parameters);
+	buffer_fit(&device->polls);
+	buffer_fit(&device->points);
 	node_list_finish(&others);
 }
 

@@ -22,7 +22,18 @@ struct record {
 	uint32_t device;
 	uint16_t size, kept; /* bytes there were, and that follow here */
 	uint8_t kind, error;
-} __attribute__((packed));
+};
+
+/*
+ * How a record stands in the ring, since a thousand buses have a thousand rings: the kind with the
+ * flags of what follows, the time since the record before it, the size, then what the flags say.
+ * Numbers have seven bits to a byte, the lowest first, and the top bit where more follow.
+ */
+#define KIND_MASK 0x0fu
+#define HAS_DEVICE 0x10u
+#define HAS_ERROR 0x20u
+#define IS_CUT 0x40u
+#define HEADER_MAX 24u
 
 static const char *const kind_names[] = { "sent", "answer", "unasked", "echo", "noise", "drained",
 	"failed", "link up", "link down" };
@@ -31,6 +42,62 @@ void trace_finish(struct trace *trace)
 {
 	free(TAKE(trace->data));
 	trace->used = trace->last = 0;
+}
+
+static uint8_t *put_number(uint8_t *at, uint64_t number)
+{
+	for (; number >= 0x80; number >>= 7)
+		*at++ = (uint8_t)(number | 0x80);
+	*at++ = (uint8_t)number;
+	return at;
+}
+
+static uint64_t take_number(const uint8_t **at)
+{
+	uint64_t number = 0;
+	unsigned shift = 0;
+	for (; **at & 0x80; shift += 7)
+		number |= (uint64_t)(*(*at)++ & 0x7f) << shift;
+	return number | (uint64_t) * (*at)++ << shift;
+}
+
+/* Returns its size. */
+static uint32_t write_header(uint8_t *header, const struct record *record, int64_t before_us)
+{
+	uint8_t *at = header + 1;
+	header[0] = record->kind;
+	at = put_number(
+		at, record->mono_us > before_us ? (uint64_t)(record->mono_us - before_us) : 0);
+	at = put_number(at, record->size);
+	if (record->device != TRACE_NO_DEVICE) {
+		header[0] |= HAS_DEVICE;
+		at = put_number(at, record->device);
+	}
+	if (record->error) {
+		header[0] |= HAS_ERROR;
+		*at++ = record->error;
+	}
+	if (record->kept < record->size) {
+		header[0] |= IS_CUT;
+		at = put_number(at, record->kept);
+	}
+	return (uint32_t)(at - header);
+}
+
+/* Returns its size; before_us is the time of the record before it. */
+static uint32_t read_header(const uint8_t *header, struct record *record, int64_t before_us)
+{
+	const uint8_t *at = header + 1;
+	*record = (struct record){ .kind = header[0] & KIND_MASK, .device = TRACE_NO_DEVICE };
+	record->mono_us = before_us + (int64_t)take_number(&at);
+	record->size = record->kept = (uint16_t)take_number(&at);
+	if (header[0] & HAS_DEVICE)
+		record->device = (uint32_t)take_number(&at);
+	if (header[0] & HAS_ERROR)
+		record->error = *at++;
+	if (header[0] & IS_CUT)
+		record->kept = (uint16_t)take_number(&at);
+	return (uint32_t)(at - header);
 }
 
 /*
@@ -44,8 +111,9 @@ static void make_room(struct trace *trace, uint32_t room, uint32_t need)
 		need += room / 4 < room - need ? room / 4 : room - need;
 	while (trace->used - drop + need > room && drop < trace->used) {
 		struct record oldest;
-		memcpy(&oldest, trace->data + drop, sizeof(oldest));
-		drop += (uint32_t)sizeof(oldest) + oldest.kept;
+		drop += read_header(trace->data + drop, &oldest, trace->before_us);
+		drop += oldest.kept;
+		trace->before_us = oldest.mono_us;
 	}
 	if (!drop)
 		return;
@@ -59,30 +127,40 @@ static bool add_noise(
 	struct trace *trace, uint32_t room, const struct record *more, const void *bytes)
 {
 	struct record last;
+	uint8_t header[HEADER_MAX];
 	if ((more->kind != TRACE_NOISE && more->kind != TRACE_DRAINED) || !trace->used)
 		return false;
-	memcpy(&last, trace->data + trace->last, sizeof(last));
+	uint8_t *start = trace->data + trace->last;
+	uint32_t old_size = read_header(start, &last, 0);
+	int64_t since_us = last.mono_us;
+	last.mono_us = trace->last_us;
 	if (last.kind != more->kind || last.error != more->error || last.device != more->device ||
 		more->mono_us - last.mono_us > NOISE_SPAN_US || last.size + more->size > UINT16_MAX)
 		return false;
+	uint16_t old_kept = last.kept;
 	last.size += more->size;
-	if (last.kept < NOISE_KEPT && trace->used + more->kept <= room) {
-		memcpy(trace->data + trace->used, bytes, more->kept);
+	if (last.kept < NOISE_KEPT && trace->used + more->kept + HEADER_MAX <= room)
 		last.kept += more->kept;
-		trace->used += more->kept;
-	}
-	memcpy(trace->data + trace->last, &last, sizeof(last));
+	uint32_t size = write_header(header, &last, last.mono_us - since_us);
+	/* Its own numbers may have grown by a few bytes. */
+	if (trace->last + size + last.kept > room)
+		return false;
+	memmove(start + size, start + old_size, old_kept);
+	memcpy(start, header, size);
+	if (last.kept > old_kept)
+		memcpy(start + size + old_kept, bytes, more->kept);
+	trace->used = trace->last + size + last.kept;
 	return true;
 }
 
 void trace_put(struct trace *trace, uint32_t room, int64_t mono_us, enum trace_kind kind,
 	uint32_t device, uint32_t error, const void *bytes, size_t size)
 {
-	if (room < 2 * sizeof(struct record))
+	if (room < 2 * HEADER_MAX)
 		return;
 	if (!trace->data)
 		trace->data = must_alloc(room);
-	size_t most = room / 2 - sizeof(struct record);
+	size_t most = room / 2 - HEADER_MAX;
 	struct record record = {
 		.mono_us = mono_us,
 		.device = device,
@@ -93,12 +171,17 @@ void trace_put(struct trace *trace, uint32_t room, int64_t mono_us, enum trace_k
 	};
 	if (add_noise(trace, room, &record, bytes))
 		return;
-	make_room(trace, room, (uint32_t)sizeof(record) + record.kept);
+	make_room(trace, room, HEADER_MAX + record.kept);
+	if (!trace->used)
+		trace->before_us = trace->last_us = mono_us;
+	else if (record.mono_us < trace->last_us)
+		record.mono_us = trace->last_us;
 	trace->last = trace->used;
-	memcpy(trace->data + trace->used, &record, sizeof(record));
+	trace->used += write_header(trace->data + trace->used, &record, trace->last_us);
+	trace->last_us = record.mono_us;
 	if (record.kept)
-		memcpy(trace->data + trace->used + sizeof(record), bytes, record.kept);
-	trace->used += (uint32_t)sizeof(record) + record.kept;
+		memcpy(trace->data + trace->used, bytes, record.kept);
+	trace->used += record.kept;
 }
 
 static const char *direction_of(uint8_t kind)
@@ -141,10 +224,11 @@ static void print_record(const struct record *record, const uint8_t *bytes,
 void trace_print(const struct trace *trace, const struct trace_view *view, struct buffer *text)
 {
 	buffer_put_byte(text, '[');
+	int64_t mono_us = trace->before_us;
 	for (uint32_t at = 0; at < trace->used;) {
 		struct record record;
-		memcpy(&record, trace->data + at, sizeof(record));
-		at += (uint32_t)sizeof(record);
+		at += read_header(trace->data + at, &record, mono_us);
+		mono_us = record.mono_us;
 		if (text->data[text->size - 1] != '[')
 			buffer_put_byte(text, ',');
 		print_record(&record, trace->data + at, view, text);
@@ -176,10 +260,11 @@ static void record_line(const struct record *record, const void *bytes,
 void trace_record(const struct trace *trace, const struct trace_view *view, struct buffer *text)
 {
 	int64_t before_us = 0;
+	int64_t mono_us = trace->before_us;
 	for (uint32_t at = 0; at < trace->used;) {
 		struct record record;
-		memcpy(&record, trace->data + at, sizeof(record));
-		at += (uint32_t)sizeof(record);
+		at += read_header(trace->data + at, &record, mono_us);
+		mono_us = record.mono_us;
 		record_line(&record, trace->data + at, view, &before_us, text);
 		at += record.kept;
 	}

@@ -29,6 +29,7 @@ struct trace {
 	uint8_t *data; /* records, oldest first; NULL until the first */
 	uint32_t used;
 	uint32_t last; /* where the newest record begins */
+	int64_t before_us, last_us; /* what the oldest's time counts from; the newest's time */
 };
 
 void trace_finish(struct trace *trace);

@@ -24,6 +24,7 @@ struct script_device *script_device_create(struct script *script, const struct c
 	device->script = script;
 	device->conf = conf;
 	parameters_merge(&script->program.parameters, &conf->parameters, &device->parameters);
+	buffer_fit(&device->parameters);
 	return device;
 }
 

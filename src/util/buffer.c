@@ -27,6 +27,14 @@ void buffer_cut(struct buffer *buffer, size_t size)
 	buffer->data[size] = 0;
 }
 
+void buffer_fit(struct buffer *buffer)
+{
+	if (!buffer->data || buffer->size + 1 == buffer->capacity)
+		return;
+	buffer->capacity = buffer->size + 1;
+	buffer->data = must_realloc(buffer->data, buffer->capacity);
+}
+
 uint8_t *buffer_reserve(struct buffer *buffer, size_t size)
 {
 	size_t needed = buffer->size + size + 1;

@@ -34,6 +34,8 @@ void buffer_vprintf(struct buffer *buffer, const char *format, va_list arguments
 void buffer_cut(struct buffer *buffer, size_t size);
 /* Drops count bytes at the front. */
 void buffer_drop(struct buffer *buffer, size_t count);
+/* Gives back the room that is not used, of a buffer that stays as it is for long. */
+void buffer_fit(struct buffer *buffer);
 /* The contents as text, "" where nothing was put; valid until the next change. */
 const char *buffer_text(const struct buffer *buffer);
 /* Gives the memory to the caller, who frees it; the buffer is empty then. */
