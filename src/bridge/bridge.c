@@ -4,6 +4,7 @@
 #include "bridge/bridge.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 
 #include "bridge/keepsake.h"
@@ -16,6 +17,7 @@
 /* Readings are decoded for so long in a turn of the loop, then sockets and timers have theirs. */
 #define DECODE_SPAN_US (20 * USEC_PER_MSEC)
 #define STOP_LOOK_MS 10
+#define TRIM_AFTER_S 5
 #define OVERFLOW_SAY_S 60
 #define WARNINGS_SAY_S 60
 #define WARNINGS_BURST 10
@@ -291,6 +293,14 @@ static void watchdog_expired(struct timer *timer, int64_t now_us)
 
 /* ---- what scripts keep ---------------------------------------------------------------------- */
 
+/* What the logins and the first writes of all devices took at once is not needed again. */
+static void trimming_due(struct timer *timer, int64_t now_us)
+{
+	(void)timer;
+	(void)now_us;
+	malloc_trim(0);
+}
+
 static void saving_due(struct timer *timer, int64_t now_us)
 {
 	struct bridge *bridge = container_of(timer, struct bridge, saving);
@@ -431,6 +441,7 @@ void bridge_destroy(struct bridge *bridge)
 		return;
 	end_field(bridge);
 	loop_disarm(bridge->loop, &bridge->saving);
+	loop_disarm(bridge->loop, &bridge->trimming);
 	loop_disarm(bridge->loop, &bridge->watchdog);
 	loop_disarm(bridge->loop, &bridge->stopping);
 	loop_disarm(bridge->loop, &bridge->more_mail);
@@ -484,6 +495,9 @@ int bridge_start(struct bridge *bridge)
 	if (bridge->conf->scripts.state_save_s)
 		loop_arm(bridge->loop, &bridge->saving,
 			loop_now(bridge->loop) + bridge->conf->scripts.state_save_s * USEC_PER_SEC);
+	bridge->trimming.expired = trimming_due;
+	loop_arm(bridge->loop, &bridge->trimming,
+		loop_now(bridge->loop) + TRIM_AFTER_S * USEC_PER_SEC);
 	if (bridge->setup.watchdog_us) {
 		bridge->watchdog.expired = watchdog_expired;
 		bridge->ping_answered = true;

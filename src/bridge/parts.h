@@ -56,6 +56,7 @@ struct bridge {
 	int64_t started_us;
 
 	struct timer saving; /* of what scripts keep */
+	struct timer trimming; /* once, after the start */
 
 	struct timer watchdog;
 	bool ping_answered; /* since the last one was sent */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -35,8 +36,19 @@ static EVP_CIPHER_CTX *make_context(const char *name)
 	return context;
 }
 
+/*
+ * Must come before libcoap's start, which has the library fill a table with the texts of all its
+ * errors: 150 KiB that nobody looks into.
+ */
+static void leave_texts_out(void)
+{
+	OPENSSL_init_ssl(
+		OPENSSL_INIT_NO_LOAD_SSL_STRINGS | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL);
+}
+
 int crypto_create(struct crypto **result)
 {
+	leave_texts_out();
 	static const char *const names[] = {
 		[CRYPTO_AES_128_CBC] = "AES-128-CBC",
 		[CRYPTO_AES_128_ECB] = "AES-128-ECB",

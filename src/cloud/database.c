@@ -45,6 +45,12 @@ static int failed(struct database *database, int code)
 	return outside ? -EIO : -EBADMSG;
 }
 
+void database_shrink(struct database *database)
+{
+	if (database->file)
+		sqlite3_db_release_memory(database->file);
+}
+
 int database_blame(struct database *database, const char *format, ...)
 {
 	va_list arguments;

@@ -35,6 +35,8 @@ void database_close(struct database *database);
 int database_run(struct database *database, const char *text);
 /* The number, not below 0, in the first column of the first row; 0 where there is none. */
 int64_t database_ask(struct database *database, const char *text);
+/* Gives back pages that were kept in memory; harmless while it is closed. */
+void database_shrink(struct database *database);
 /* Copies the log into the file, synced, and begins it anew. */
 int database_checkpoint(struct database *database);
 /* Keeps the reason and returns -EBADMSG. */

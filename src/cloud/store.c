@@ -530,6 +530,11 @@ void store_destroy(struct store *store)
 	free(store);
 }
 
+void store_shrink(struct store *store)
+{
+	database_shrink(&store->database);
+}
+
 void store_set_boot(struct store *store, uint64_t boot)
 {
 	store->boots.present = boot;

@@ -61,6 +61,8 @@ struct store_read {
 struct store *store_create(
 	const char *directory, const struct conf_device *devices, uint32_t count);
 void store_destroy(struct store *store);
+/* Gives back the memory that only makes the next call quicker. */
+void store_shrink(struct store *store);
 /* The machine's present boot, by which rows are marked; to be set before the store is opened. */
 void store_set_boot(struct store *store, uint64_t boot);
 

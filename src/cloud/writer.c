@@ -2,6 +2,7 @@
 #include "cloud/writer.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,6 +15,8 @@
 
 /* Rows of attributes that are read at once; a device has few. */
 #define ATTRIBUTE_ROWS 256
+/* When nothing was to be done for so long, memory is given back. */
+#define QUIET_MS 2000
 
 struct writer {
 	struct writer_setup setup;
@@ -114,14 +117,27 @@ static void run_job(struct writer *writer, struct job *job)
 		snprintf(job->reason, sizeof(job->reason), "%s", store_reason(writer->store));
 }
 
+/*
+ * Waits for jobs.  What a start or an outage took goes back to the system: pages that SQLite has
+ * cached, and what the whole process has freed since.
+ */
+static void wait_for_jobs(struct writer *writer)
+{
+	struct pollfd inbox = { .fd = mailbox_fd(writer->inbox), .events = POLLIN };
+	if (poll(&inbox, 1, QUIET_MS) != 0)
+		return;
+	store_shrink(writer->store);
+	malloc_trim(0);
+	poll(&inbox, 1, -1);
+}
+
 static void *run(void *context)
 {
 	struct writer *writer = context;
-	struct pollfd inbox = { .fd = mailbox_fd(writer->inbox), .events = POLLIN };
 	for (bool stop = false; !stop;) {
 		struct list mails;
 		list_init(&mails);
-		poll(&inbox, 1, -1);
+		wait_for_jobs(writer);
 		mailbox_take_all(writer->inbox, &mails);
 		for (struct list *link; (link = list_take_first(&mails));) {
 			struct job *job = container_of(

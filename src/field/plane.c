@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* All traces together, and what one bus has of that. */
-#define TRACE_TOTAL (1u << 20)
+#define TRACE_TOTAL (768u << 10)
 #define TRACE_MIN 320u
 #define TRACE_MAX 8192u
 /* So many lines within that about links and devices that change. */

@@ -406,6 +406,75 @@ static void test_trace_keeps_the_newest(void **state)
 	trace_finish(&trace);
 }
 
+static const char *no_name(void *context, uint32_t device)
+{
+	(void)context;
+	static char name[12];
+	snprintf(name, sizeof(name), "d%u", (unsigned)device);
+	return name;
+}
+
+static unsigned count_of(const char *text, const char *words)
+{
+	unsigned count = 0;
+	for (; (text = strstr(text, words)); text += strlen(words))
+		count++;
+	return count;
+}
+
+/* What each of 1,000 buses has holds some dozens of frames, with their times. */
+static void test_trace_holds_dozens_of_frames(void **state)
+{
+	OWNED_BUFFER text = BUFFER_EMPTY;
+	struct trace trace = { .data = NULL };
+	const struct trace_view view = { .mono_us = 0, .wall_ms = 0, .name = no_name };
+	uint8_t frame[29] = { 0 };
+	int64_t mono_us = INT64_C(5000000000000);
+	for (unsigned i = 0; i < 1000; i++) {
+		mono_us += 990000;
+		trace_put(&trace, 786, mono_us, TRACE_SENT, 999, EB_NONE, frame, 12);
+		mono_us += 10000;
+		trace_put(&trace, 786, mono_us, TRACE_ANSWER, 999, EB_NONE, frame, 29);
+	}
+	trace_print(&trace, &view, &text);
+	assert_in_range(count_of(buffer_text(&text), "\"time_us\""), 20, 30);
+	assert_non_null(strstr(buffer_text(&text), "{\"time_us\":5001000000000,"));
+	assert_non_null(strstr(buffer_text(&text), "{\"time_us\":5000999990000,"));
+	assert_int_equal(count_of(buffer_text(&text), "\"device\":\"d999\""),
+		count_of(buffer_text(&text), "\"time_us\""));
+	trace_finish(&trace);
+}
+
+/* All that a record may say comes back as it was, also where noise makes its numbers longer. */
+static void test_trace_gives_back_what_was_put(void **state)
+{
+	OWNED_BUFFER text = BUFFER_EMPTY;
+	struct trace trace = { .data = NULL };
+	const struct trace_view view = { .mono_us = 0, .wall_ms = 0, .name = no_name };
+	uint8_t bytes[400];
+	memset(bytes, 0xab, sizeof(bytes));
+	trace_put(&trace, 600, 7, TRACE_LINK_UP, TRACE_NO_DEVICE, EB_NONE, NULL, 0);
+	trace_put(&trace, 600, 8, TRACE_NOISE, UINT32_MAX - 1, EB_CRC, "\1\2", 2);
+	for (unsigned i = 0; i < 200; i++)
+		trace_put(&trace, 600, 9, TRACE_NOISE, UINT32_MAX - 1, EB_CRC, "\3", 1);
+	trace_put(&trace, 600, 5, TRACE_FAILED, 0, EB_TIMEOUT, NULL, 0);
+	trace_put(&trace, 600, INT64_MAX / 2, TRACE_ANSWER, 1, EB_NONE, bytes, sizeof(bytes));
+	trace_print(&trace, &view, &text);
+	const char *all = buffer_text(&text);
+	assert_non_null(strstr(
+		all, "{\"time_us\":7,\"wall_ms\":0,\"direction\":\"--\",\"note\":\"link up\"}"));
+	assert_non_null(strstr(
+		all, "{\"time_us\":8,\"wall_ms\":0,\"direction\":\"rx\",\"bytes\":\"010203"));
+	assert_non_null(
+		strstr(all, ",\"size\":202,\"device\":\"d4294967294\",\"note\":\"noise: crc\"}"));
+	/* No later than what came before it: the clock does not go back. */
+	assert_non_null(strstr(all,
+		"{\"time_us\":8,\"wall_ms\":0,\"direction\":\"--\",\"device\":\"d0\",\"note\":\"failed: timeout\"}"));
+	assert_non_null(strstr(all, "{\"time_us\":4611686018427387903,"));
+	assert_non_null(strstr(all, "abab\",\"size\":400,\"device\":\"d1\",\"note\":\"answer\"}"));
+	trace_finish(&trace);
+}
+
 static void test_memory_of_one_device(void **state)
 {
 	size_t size = sizeof(struct bus) + sizeof(struct device) + sizeof(struct task) +
@@ -435,6 +504,8 @@ int main(void)
 		cmocka_unit_test(test_close_after_poll),
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_trace_keeps_the_newest),
+		cmocka_unit_test(test_trace_holds_dozens_of_frames),
+		cmocka_unit_test(test_trace_gives_back_what_was_put),
 		cmocka_unit_test(test_memory_of_one_device),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

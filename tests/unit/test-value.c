@@ -190,6 +190,19 @@ static void test_hex(void **state)
 	assert_memory_equal(buffer.data + 3, "ab00", 5);
 }
 
+static void test_fitted_buffer(void **state)
+{
+	OWNED_BUFFER buffer = BUFFER_EMPTY;
+	buffer_fit(&buffer);
+	assert_null(buffer.data);
+	buffer_put_text(&buffer, "12345");
+	buffer_fit(&buffer);
+	assert_int_equal(buffer.capacity, 6);
+	assert_string_equal(buffer_text(&buffer), "12345");
+	buffer_put_text(&buffer, "67");
+	assert_string_equal(buffer_text(&buffer), "1234567");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +215,7 @@ int main(void)
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_buffer),
 		cmocka_unit_test(test_hex),
+		cmocka_unit_test(test_fitted_buffer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
