@@ -17,11 +17,6 @@ static const struct poll *poll_of(const struct merge *merge, uint32_t part)
 	return &merge->plan->polls[merge->parts[part].poll];
 }
 
-static bool is_plain_read(const struct poll *poll)
-{
-	return !(poll->request->wire.flags & (EB_WRITE | EB_NO_ANSWER | EB_LISTEN));
-}
-
 static int compare_numbers(int64_t a, int64_t b)
 {
 	return (a > b) - (a < b);
@@ -35,7 +30,7 @@ static int compare(const void *left, const void *right, void *context)
 	const struct poll *a = &plan->polls[l], *b = &plan->polls[r];
 	const struct eb_request *of_a = &a->request->wire, *of_b = &b->request->wire;
 	size_t size = of_a->data_size < of_b->data_size ? of_a->data_size : of_b->data_size;
-	int order = is_plain_read(b) - is_plain_read(a);
+	int order = request_is_read(b->request) - request_is_read(a->request);
 	if (!order)
 		order = b->urgent - a->urgent;
 	if (!order)
@@ -52,8 +47,9 @@ static int compare(const void *left, const void *right, void *context)
 static bool may_join(const struct merge *merge, uint32_t part)
 {
 	const struct poll *a = poll_of(merge, part), *b = poll_of(merge, part + 1);
-	return is_plain_read(a) && is_plain_read(b) && a->urgent == b->urgent &&
-		a->period_us == b->period_us && a->request->timeout_us == b->request->timeout_us;
+	return request_is_read(a->request) && request_is_read(b->request) &&
+		a->urgent == b->urgent && a->period_us == b->period_us &&
+		a->request->timeout_us == b->request->timeout_us;
 }
 
 /* One request for count parts; NULL where the plugin cannot make it. */

@@ -162,12 +162,6 @@ static void name_polls(
 		snprintf(text, room, "%s", name ? name : "?");
 }
 
-/* Whether the request may be repeated without doing anything twice. */
-static bool is_repeatable(const struct request *request)
-{
-	return !(request->wire.flags & EB_WRITE) || request->retry_safe;
-}
-
 /*
  * When what failed is asked again: soon, then less and less often, never not at all.  What the device
  * refuses and what must not be repeated keeps to its period at least.
@@ -279,7 +273,7 @@ static void fail_for_good(struct device *device, const struct transaction *trans
 	const struct ending *ending, bool known_bad)
 {
 	bool refused = ending->error == EB_EXCEPTION;
-	bool early = is_repeatable(transaction->request) && !refused;
+	bool early = request_is_repeatable(transaction->request) && !refused;
 	for_each_task(task, device, transaction)
 	{
 		task->tries = 0;
@@ -297,7 +291,7 @@ static void failed(
 	struct device *device, const struct transaction *transaction, const struct ending *ending)
 {
 	const struct task *lead = device_task(device, transaction->first);
-	bool repeatable = is_repeatable(transaction->request);
+	bool repeatable = request_is_repeatable(transaction->request);
 	bool refused = ending->error == EB_EXCEPTION, lost = ending->error == EB_LINK;
 	/* A poll that fails while the device answers others is not worth several tries. */
 	bool known_bad = lead->failed >= 2;
