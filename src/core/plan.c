@@ -8,7 +8,6 @@
 #include "util/alloc.h"
 #include "util/clock.h"
 
-#define USEC_PER_SECOND 1e6
 #define TIMEOUT_MAX_S 3600
 #define NAME_MAX_SIZE 63
 
@@ -70,7 +69,7 @@ static bool read_seconds(const struct maker *maker, const struct value *value, c
 			"%s must be a number of seconds from 0 to %.0f", key, max);
 		return false;
 	}
-	*us = llround(seconds * USEC_PER_SECOND);
+	*us = llround(seconds * (double)USEC_PER_SEC);
 	/* 0 has a meaning of its own that a tiny number must not get. */
 	if (!*us && seconds > 0)
 		*us = 1;
