@@ -20,8 +20,8 @@
 /* And not again for so long. */
 #define OVERLOAD_SAY_US (600 * USEC_PER_SEC)
 
-/* Each task of what has first and count: a choice or a transaction. */
-#define for_each_task(item, device, what)                                                 \
+/* Each task of what has first and count, a choice or a transaction, and the part that it stands in. */
+#define for_each_task(item, part, device, what)                                           \
 	for (uint32_t part = (what)->first; part < (what)->first + (what)->count; part++) \
 		for (struct task *item = device_task(device, part); item; item = NULL)
 
@@ -109,7 +109,7 @@ static void count_lateness(struct device *device, uint32_t part, struct task *ta
 static const struct task *leader(const struct device *device, const struct choice *choice)
 {
 	const struct task *leader = device_task(device, choice->first);
-	for_each_task(task, device, choice)
+	for_each_task(task, part, device, choice)
 	{
 		if (leader->fresh == task->fresh ? task->due_us < leader->due_us : leader->fresh)
 			leader = task;
@@ -135,7 +135,7 @@ void task_begun(struct bus *bus, const struct choice *choice)
 	struct device *device = choice->device;
 	int64_t period_us = poll_of(device, choice->first)->period_us;
 	int64_t due_us = next_due_us(device, choice, period_us);
-	for_each_task(task, device, choice)
+	for_each_task(task, part, device, choice)
 	{
 		count_lateness(device, part, task);
 		task->due_us = due_us;
@@ -186,7 +186,7 @@ static void say_failing(
 	if (task->said || device->condition.state == HEALTH_DOWN ||
 		task->failed < (refused ? SAID_REFUSED : SAID_FAILED))
 		return;
-	for_each_task(one, device, transaction) one->said = true;
+	for_each_task(one, part, device, transaction) one->said = true;
 	char why[32], name[100];
 	name_polls(device, transaction, name, sizeof(name));
 	if (refused)
@@ -201,7 +201,7 @@ static void say_failing(
 static void say_works(struct device *device, const struct transaction *transaction)
 {
 	bool said = false;
-	for_each_task(task, device, transaction)
+	for_each_task(task, part, device, transaction)
 	{
 		said = said || task->said;
 		task->said = false;
@@ -236,7 +236,7 @@ static bool is_too_much(const struct device *device, const struct transaction *t
 	if (ending->error == EB_EXCEPTION)
 		return ending->range_refused || task->failed >= STUCK_REFUSED;
 	/* A probe may have been good for one of them. */
-	for_each_task(any, device, transaction)
+	for_each_task(any, part, device, transaction)
 	{
 		if (any->failing_us && device->good_us > any->failing_us)
 			return true;
@@ -260,7 +260,7 @@ static void tell_failed(struct device *device, const struct transaction *transac
 static void take_apart(struct device *device, const struct transaction *transaction)
 {
 	int64_t now = bus_now(device->bus);
-	for_each_task(task, device, transaction)
+	for_each_task(task, part, device, transaction)
 	{
 		task->tries = task->failed = 0;
 		task->again_us = now;
@@ -274,7 +274,7 @@ static void fail_for_good(struct device *device, const struct transaction *trans
 {
 	bool refused = ending->error == EB_EXCEPTION;
 	bool early = request_is_repeatable(transaction->request) && !refused;
-	for_each_task(task, device, transaction)
+	for_each_task(task, part, device, transaction)
 	{
 		task->tries = 0;
 		task->failures++;
@@ -299,7 +299,7 @@ static void failed(
 	bool again = repeatable && !refused && !transaction->probe && !known_bad && !trial &&
 		lead->tries < health_retries(device);
 	if (lost || again) {
-		for_each_task(task, device, transaction)
+		for_each_task(task, part, device, transaction)
 		{
 			task->again_us = repeatable ? bus_now(device->bus) : 0;
 			task->tries += again && !lost;
@@ -313,7 +313,7 @@ static void failed(
 		take_apart(device, transaction);
 		return;
 	}
-	for_each_task(task, device, transaction)
+	for_each_task(task, part, device, transaction)
 		task->failing_us = task->failing_us ? task->failing_us : bus_now(device->bus);
 	fail_for_good(device, transaction, ending, known_bad);
 	tell_failed(device, transaction);
@@ -386,7 +386,7 @@ static void note(
 void task_ended(struct bus *bus, const struct transaction *transaction, const struct ending *ending)
 {
 	struct device *device = transaction->device;
-	for_each_task(task, device, transaction)
+	for_each_task(task, part, device, transaction)
 	{
 		task->running = false;
 		note(task, transaction, ending);
