@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "field/backoff.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 
 /* Refused a second time, a seam is left open for so long, then for twice that, and so on. */
 #define AGAIN_FIRST_US (60 * USEC_PER_SEC)
 #define AGAIN_MAX_US (3600 * USEC_PER_SEC)
-#define AGAIN_DOUBLINGS 6
 
 static const struct poll *poll_of(const struct merge *merge, uint32_t part)
 {
@@ -210,9 +210,7 @@ static int64_t again_us(const struct part *seam, int64_t now_us)
 {
 	if (seam->refused < 2)
 		return 0;
-	int doublings = seam->refused - 2 < AGAIN_DOUBLINGS ? seam->refused - 2 : AGAIN_DOUBLINGS;
-	int64_t wait_us = AGAIN_FIRST_US << doublings;
-	return now_us + (wait_us < AGAIN_MAX_US ? wait_us : AGAIN_MAX_US);
+	return now_us + backoff_us(AGAIN_FIRST_US, AGAIN_MAX_US, seam->refused - 1u);
 }
 
 /* The parts as one run, or each as its own where the plugin cannot join them after all. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/plugin.h"
+#include "field/backoff.h"
 #include "field/health.h"
 #include "field/schedule.h"
 #include "util/alloc.h"
@@ -12,7 +13,6 @@
 #define SILENCES_MAX 3
 #define AGAIN_FIRST_US (60 * USEC_PER_SEC)
 #define AGAIN_MAX_US (3600 * USEC_PER_SEC)
-#define AGAIN_DOUBLINGS 6
 
 static bool same_setup(const struct plan *a, const struct plan *b)
 {
@@ -184,9 +184,8 @@ static void refuse(struct device *device, uint32_t number, const struct ending *
 	struct setup_step *step = &device->setup.steps[number];
 	if (step->refused < UINT8_MAX)
 		step->refused++;
-	int doublings = step->refused <= AGAIN_DOUBLINGS ? step->refused - 1 : AGAIN_DOUBLINGS;
-	int64_t wait_us = AGAIN_FIRST_US << doublings;
-	step->again_us = bus_now(device->bus) + (wait_us < AGAIN_MAX_US ? wait_us : AGAIN_MAX_US);
+	step->again_us = bus_now(device->bus) +
+		backoff_us(AGAIN_FIRST_US, AGAIN_MAX_US, step->refused);
 	say_refused(device, number, ending);
 	go_on(device, number);
 }

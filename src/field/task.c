@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/plugin.h"
+#include "field/backoff.h"
 #include "field/health.h"
 #include "util/log.h"
 
@@ -168,9 +169,7 @@ static void name_polls(
  */
 static int64_t again_us(const struct task *task, bool early, int64_t now)
 {
-	int shift = task->failed < 8 ? task->failed - 1 : 7;
-	int64_t delay_us = AGAIN_FIRST_US << shift;
-	int64_t us = now + (delay_us < AGAIN_MAX_US ? delay_us : AGAIN_MAX_US);
+	int64_t us = now + backoff_us(AGAIN_FIRST_US, AGAIN_MAX_US, task->failed);
 	return early || us > task->due_us ? us : 0;
 }
 
