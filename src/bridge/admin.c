@@ -45,8 +45,7 @@ static void inquire(struct bridge *bridge, const struct control_request *request
 	ask_field(bridge, request, query_create(what, 0, number));
 }
 
-/* The text argument of that key, or NULL. */
-static const char *argument(const struct control_request *request, const char *key)
+const char *admin_argument(const struct control_request *request, const char *key)
 {
 	struct value value;
 	if (value_find(request->arguments, request->size, key, &value, NULL) &&
@@ -168,14 +167,20 @@ static void print_device(
 	buffer_put_byte(json, '}');
 }
 
-static void run_device(struct bridge *bridge, const struct control_request *request)
+int64_t admin_find_device(
+	struct bridge *bridge, const struct control_request *request, const char *name)
 {
-	const char *name = argument(request, "name");
 	int64_t number = name ? conf_find_device(bridge->conf, name) : -1;
 	if (number < 0)
 		control_refuse(bridge->control, request->token,
 			"no device is named \"%s\": enos-bridged -t lists them", name ? name : "");
-	else
+	return number < 0 ? -1 : number;
+}
+
+static void run_device(struct bridge *bridge, const struct control_request *request)
+{
+	int64_t number = admin_find_device(bridge, request, admin_argument(request, "name"));
+	if (number >= 0)
 		inquire(bridge, request, QUERY_DEVICE, (uint32_t)number);
 }
 
@@ -184,7 +189,7 @@ static void run_device(struct bridge *bridge, const struct control_request *requ
 /* The number of the bus that is asked about; -1 after the refusal. */
 static int64_t find_bus(struct bridge *bridge, const struct control_request *request)
 {
-	const char *name = argument(request, "bus");
+	const char *name = admin_argument(request, "bus");
 	int64_t number = name ? conf_find_bus(bridge->conf, name) : -1;
 	if (number < 0)
 		control_refuse(bridge->control, request->token,

@@ -284,5 +284,6 @@ int keepsake_save(struct keepsake *keepsake, const struct fleet *fleet)
 	/* It was handed out long ago. */
 	buffer_finish(&keepsake->loaded);
 	keepsake->loaded = (struct buffer)BUFFER_EMPTY;
+	keepsake->at = 0;
 	return 0;
 }

@@ -129,16 +129,23 @@ static void refuse(struct job *job, int code, const char *why)
 	end(job, result_create(job->command, code, why));
 }
 
-/* The first step that did not go well, or NULL. */
-static const struct step_outcome *failed_step(struct outcome *const *outcomes, size_t count)
+/* The first step of the round that did not go well, or NULL. */
+static const struct step_outcome *failed_in(const struct outcome *outcome)
 {
-	for (size_t i = 0; i < count; i++) {
-		for (size_t s = 0; s < outcomes[i]->count; s++) {
-			if (outcomes[i]->steps[s].status != OUTCOME_DONE)
-				return &outcomes[i]->steps[s];
-		}
+	for (size_t s = 0; s < outcome->count; s++) {
+		if (outcome->steps[s].status != OUTCOME_DONE)
+			return &outcome->steps[s];
 	}
 	return NULL;
+}
+
+/* The same of all rounds. */
+static const struct step_outcome *failed_step(const struct job *job)
+{
+	const struct step_outcome *failed = NULL;
+	for (size_t i = 0; i < job->rounds && !failed; i++)
+		failed = failed_in(job->outcomes[i]);
+	return failed;
 }
 
 /* What was read back, one after the other: the default reply to a pass-through command. */
@@ -187,7 +194,7 @@ static bool script_payload(struct job *job, struct reply *reply)
 static void finish(struct job *job)
 {
 	char why[RESULT_REASON_MAX];
-	const struct step_outcome *failed = failed_step(job->outcomes, job->rounds);
+	const struct step_outcome *failed = failed_step(job);
 	int code = result_code(failed, why, sizeof(why));
 	struct reply *reply = reply_create(job->command, code);
 	reply->why = *why ? must_strdup(why) : NULL;
@@ -309,7 +316,7 @@ static void advance(struct job *job)
 static void go_on(struct job *job)
 {
 	/* A script that asks step by step would build its next step on what was never read. */
-	if (job->more && !failed_step(job->outcomes, job->rounds))
+	if (job->more && !failed_step(job))
 		advance(job);
 	else
 		finish(job);
@@ -332,8 +339,7 @@ static void checked(struct job *job, const struct outcome *outcome)
 	struct pipeline *pipeline = job->pipeline;
 	const struct member *device = device_of(pipeline, job->command);
 	char why[RESULT_REASON_MAX], text[RESULT_REASON_MAX + 40];
-	struct outcome *const outcomes[] = { (struct outcome *)(uintptr_t)outcome };
-	int code = result_code(failed_step(outcomes, 1), why, sizeof(why));
+	int code = result_code(failed_in(outcome), why, sizeof(why));
 	if (code != REPLY_DONE) {
 		snprintf(text, sizeof(text), "written, but it cannot be read back: %s", why);
 		refuse(job, code, text);
@@ -366,7 +372,7 @@ void pipeline_outcome(struct pipeline *pipeline, struct outcome *outcome)
 		message_destroy(&outcome->mail);
 	} else {
 		job->outcomes[job->rounds++] = outcome;
-		bool good = !failed_step(&outcome, 1);
+		bool good = !failed_in(outcome);
 		if (!good || !job->errand.check_count || pipeline->stopping) {
 			go_on(job);
 			return;

@@ -28,6 +28,11 @@ static const struct {
 	[SCRIPT_HEALTH] = { "health" },
 };
 
+const char *script_function_name(enum script_function function)
+{
+	return known[function].key;
+}
+
 /* ---- the file ------------------------------------------------------------------------------- */
 
 static int file_error(struct script_error *error, const char *path, int result, const char *why)

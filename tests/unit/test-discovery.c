@@ -25,6 +25,7 @@ static const char script_text[] =
 	"    if next == 99 then error('broken') end\n"
 	"    if next == 98 then return { { cell = 200 } } end\n"
 	"    if next == 97 then return { { cell = 7 } } end\n"
+	"    if next == 95 then return { { cell = 7, value = 1, read_back = true } } end\n"
 	"    if next == 96 then return { polls = { { name = 'x' } } } end\n"
 	"    if next > 0 then s.cells[#s.cells + 1] = next return { { cell = next } } end\n"
 	"    local polls = {}\n"
@@ -333,6 +334,7 @@ static void faults_of_the_script_are_said(void **state)
 		{ 99, "broken" },
 		{ 98, "discover: request 1: request: cell" },
 		{ 96, "poll x: cell is missing" },
+		{ 95, "discover: request 1: read_back belongs to a command's write" },
 	};
 	int64_t now = 0;
 	health(bench, HEALTH_OK);
