@@ -401,6 +401,12 @@ static void run_step(struct trial *trial)
 		check_polls(trial);
 }
 
+static bool in_time(const struct trial *trial)
+{
+	const struct clock clock = CLOCK_SYSTEM;
+	return !trial->end_us || clock_mono_us(&clock) <= trial->end_us;
+}
+
 static bool run_case(struct trial *trial, const struct fixture_case *item)
 {
 	size_t errors = trial->problems->errors;
@@ -417,7 +423,7 @@ static bool run_case(struct trial *trial, const struct fixture_case *item)
 		return false;
 	trial->device = script_device_create(trial->script, &trial->conf);
 	make_plan(trial);
-	for (size_t i = 0; i < item->step_count && !trial->failures; i++) {
+	for (size_t i = 0; i < item->step_count && !trial->failures && in_time(trial); i++) {
 		trial->step = &item->steps[i];
 		run_step(trial);
 	}
@@ -436,17 +442,17 @@ static int run_cases(struct trial *trial, struct problems *problems)
 		codec_address(&trial->codec, &device, &trial->address, problems) < 0)
 		failed = -EINVAL;
 	const struct clock clock = CLOCK_SYSTEM;
-	int64_t end_us = clock_mono_us(&clock) + trial->fixture->time_us;
-	bool in_time = true;
-	for (size_t i = 0; failed >= 0 && in_time && i < trial->fixture->case_count; i++) {
-		in_time = !trial->fixture->time_us || clock_mono_us(&clock) <= end_us;
-		failed += in_time && run_case(trial, &trial->fixture->cases[i]) ? 0 : 1;
-	}
-	if (!in_time)
+	if (trial->fixture->time_us)
+		trial->end_us = clock_mono_us(&clock) + trial->fixture->time_us;
+	for (size_t i = 0; failed >= 0 && in_time(trial) && i < trial->fixture->case_count; i++)
+		failed += run_case(trial, &trial->fixture->cases[i]) ? 0 : 1;
+	if (failed >= 0 && !in_time(trial)) {
+		failed++;
 		problem_error(problems, (struct place){ trial->fixture->source.file, 0 },
 			"the cases take longer than %jd ms, so not all were run: split them, or "
 			"make the script quicker",
 			(intmax_t)trial->fixture->time_us / USEC_PER_MSEC);
+	}
 	codec_close(&trial->codec);
 	return failed;
 }
