@@ -294,7 +294,7 @@ static void watchdog_expired(struct timer *timer, int64_t now_us)
 static void saving_due(struct timer *timer, int64_t now_us)
 {
 	struct bridge *bridge = container_of(timer, struct bridge, saving);
-	keepsake_save(bridge->setup.keepsake, bridge->fleet);
+	keepsake_save_aside(bridge->setup.keepsake, bridge->fleet);
 	loop_arm(bridge->loop, timer, now_us + bridge->conf->scripts.state_save_s * USEC_PER_SEC);
 }
 
