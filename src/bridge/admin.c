@@ -184,7 +184,7 @@ static void run_device(struct bridge *bridge, const struct control_request *requ
 		inquire(bridge, request, QUERY_DEVICE, (uint32_t)number);
 }
 
-/* ---- dump ----------------------------------------------------------------------------------- */
+/* ---- bus ------------------------------------------------------------------------------------ */
 
 /* The number of the bus that is asked about; -1 after the refusal. */
 static int64_t find_bus(struct bridge *bridge, const struct control_request *request)
@@ -195,6 +195,13 @@ static int64_t find_bus(struct bridge *bridge, const struct control_request *req
 		control_refuse(bridge->control, request->token,
 			"no bus is named \"%s\": enos-bridge status lists them", name ? name : "");
 	return number;
+}
+
+static void run_bus(struct bridge *bridge, const struct control_request *request)
+{
+	int64_t number = find_bus(bridge, request);
+	if (number >= 0)
+		inquire(bridge, request, QUERY_BUS, (uint32_t)number);
 }
 
 static void run_dump(struct bridge *bridge, const struct control_request *request)
@@ -235,6 +242,7 @@ static void run_reload(struct bridge *bridge, const struct control_request *requ
 static const struct admin_command commands[] = {
 	{ "status", false, run_status },
 	{ "device", false, run_device },
+	{ "bus", false, run_bus },
 	{ "dump", false, run_dump },
 	{ "audit", false, audit_run },
 	{ "capture", false, run_capture },
@@ -257,7 +265,7 @@ void admin_request(void *context, const struct control_request *request)
 		return;
 	}
 	control_refuse(bridge->control, request->token,
-		"\"%s\" is no command of this version: status, device, dump, capture, audit and reload are",
+		"\"%s\" is no command of this version: status, device, bus, dump, capture, audit and reload are",
 		request->command);
 }
 

@@ -67,7 +67,7 @@ static bool is_echo_unknown(const struct device *device)
 }
 
 /* The poll to read something with, and when; -1: the device has none. */
-static int64_t find_read(const struct device *device, int64_t now, int64_t *when_us)
+static int64_t find_read(struct device *device, int64_t now, int64_t *when_us)
 {
 	int64_t best = -1;
 	*when_us = INT64_MAX;
