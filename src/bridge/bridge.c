@@ -372,8 +372,11 @@ static int create_local(struct bridge *bridge)
 		return 0;
 	result = control_create(&bridge->control, &control);
 	if (result < 0)
-		log_error("control: cannot listen on %s: %s: is another enos-bridged running?",
-			conf->gateway.control_socket, strerror(-result));
+		log_error("control: cannot listen on %s: %s: %s", conf->gateway.control_socket,
+			strerror(-result),
+			result == -EADDRINUSE
+				? "is another enos-bridged running?"
+				: "check that its folder is there, and who may write to it");
 	return result;
 }
 

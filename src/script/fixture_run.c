@@ -467,6 +467,8 @@ int fixture_run(
 			problems, (struct place){ fixture->source.file, 0 }, "%s", error.text);
 		return -EINVAL;
 	}
+	if (fixture->quiet)
+		script_be_quiet(trial.script);
 	int failed = run_cases(&trial, problems);
 	script_destroy(trial.script);
 	return failed;

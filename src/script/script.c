@@ -255,6 +255,11 @@ void script_destroy(struct script *script)
 	free(script);
 }
 
+void script_be_quiet(struct script *script)
+{
+	script->program.box->quiet = true;
+}
+
 const char *script_path(const struct script *script)
 {
 	return script->path;
