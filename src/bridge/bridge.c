@@ -326,8 +326,12 @@ static int create_planes(struct bridge *bridge)
 	result = field_create(&bridge->field, &field);
 	if (result == 0)
 		result = cloud_create(&bridge->cloud, &cloud);
-	if (result < 0)
-		return result;
+	return result;
+}
+
+/* What stands between the planes. */
+static void create_parts(struct bridge *bridge)
+{
 	struct pipeline_setup pipeline = { .fleet = bridge->fleet,
 		.loop = bridge->loop,
 		.ledger = cloud_ledger(bridge->cloud),
@@ -346,13 +350,13 @@ static int create_planes(struct bridge *bridge)
 		.context = bridge,
 		.found = take_found,
 		.reading = take_reading };
-	bridge->evidence = evidence_keeper_create(conf);
 	bridge->discoveries = discoveries_create(&discoveries);
-	struct absences_setup absences = {
-		.conf = conf, .loop = bridge->loop, .context = bridge, .changed = take_absence
-	};
+	struct absences_setup absences = { .conf = bridge->conf,
+		.loop = bridge->loop,
+		.context = bridge,
+		.changed = take_absence };
 	bridge->absences = absences_create(&absences);
-	return 0;
+	bridge->evidence = evidence_keeper_create(bridge->conf);
 }
 
 static int create_local(struct bridge *bridge)
@@ -402,8 +406,10 @@ int bridge_create(struct bridge **created, const struct bridge_setup *setup)
 		result = resolver_client_create(&bridge->resolving, bridge->resolver, bridge->loop);
 	if (result == 0)
 		result = create_planes(bridge);
-	if (result == 0)
+	if (result == 0) {
+		create_parts(bridge);
 		result = create_local(bridge);
+	}
 	if (result == 0) {
 		bridge->mail = (struct watch){
 			.fd = mailbox_fd(bridge->from_field), .events = EPOLLIN, .ready = mail_ready
