@@ -31,6 +31,7 @@ struct job {
 	uint64_t serial; /* of its order */
 	bool begun; /* it was recorded */
 	bool more; /* the script wants to be asked again */
+	bool overtaken; /* what it wrote was written again before it was read back */
 	struct errand errand;
 	struct timer settled;
 	int refusal; /* a command that is no command: answered without the script; 0: none */
@@ -279,6 +280,7 @@ static void advance(struct job *job)
 	OWNED_BUFFER requests = BUFFER_EMPTY;
 	char why[RESULT_REASON_MAX];
 	job->phase = PHASE_SCRIPT;
+	job->overtaken = false;
 	errand_finish(&job->errand);
 	if (job->rounds == ROUNDS_MAX) {
 		snprintf(why, sizeof(why), "the script's encode asked for more than %d rounds",
@@ -339,9 +341,37 @@ static void checked(struct job *job, const struct outcome *outcome)
 		refuse(job, code, text);
 	} else if (!errand_compare(&job->errand, &conf_of(pipeline)->buses[device->conf->bus],
 			   outcome, why, sizeof(why))) {
-		refuse(job, REPLY_DEVICE, why);
+		refuse(job, job->overtaken ? REPLY_SUPERSEDED : REPLY_DEVICE,
+			job->overtaken ? "written, but a newer command wrote the same before it "
+					 "could be read back"
+				       : why);
 	} else {
 		go_on(job);
+	}
+}
+
+/* Whether something of it was written, or may have been. */
+static bool may_have_written(const struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->count; i++) {
+		enum outcome_status status = outcome->steps[i].status;
+		if (status == OUTCOME_DONE || status == OUTCOME_TIMEOUT)
+			return true;
+	}
+	return false;
+}
+
+/* What others read back from now on is what this one has written. */
+static void overtake(struct job *newer)
+{
+	if (!may_have_written(newer->outcomes[newer->rounds - 1]))
+		return;
+	list_for_each (link, &newer->pipeline->jobs) {
+		struct job *job = container_of(link, struct job, link);
+		if (job != newer && job->command->device == newer->command->device &&
+			(job->phase == PHASE_SETTLING || job->phase == PHASE_CHECKING) &&
+			errand_overlaps(&job->errand, &newer->errand))
+			job->overtaken = true;
 	}
 }
 
@@ -366,6 +396,7 @@ void pipeline_outcome(struct pipeline *pipeline, struct outcome *outcome)
 		message_destroy(&outcome->mail);
 	} else {
 		job->outcomes[job->rounds++] = outcome;
+		overtake(job);
 		bool good = !failed_step(&outcome, 1);
 		if (!good || !job->errand.check_count || pipeline->stopping) {
 			go_on(job);
