@@ -47,7 +47,7 @@ struct pipeline {
 	size_t running;
 	uint64_t serial;
 	bool stopping;
-	struct log_limit repeats;
+	struct log_limit repeats, faults; /* lines about them */
 };
 
 struct pipeline *pipeline_create(const struct pipeline_setup *setup)
@@ -55,6 +55,7 @@ struct pipeline *pipeline_create(const struct pipeline_setup *setup)
 	struct pipeline *pipeline = must_alloc(sizeof(*pipeline));
 	pipeline->setup = *setup;
 	pipeline->repeats = (struct log_limit){ .window_us = 60 * USEC_PER_SEC, .burst = 5 };
+	pipeline->faults = (struct log_limit){ .window_us = 60 * USEC_PER_SEC, .burst = 10 };
 	list_init(&pipeline->jobs);
 	return pipeline;
 }
@@ -78,6 +79,18 @@ static uint32_t reply_room(const struct pipeline *pipeline, const struct command
 {
 	const struct conf_enos *own = device_of(pipeline, command)->conf->enos;
 	return cloud_payload_max(own ? own : &conf_of(pipeline)->enos);
+}
+
+/* A fault of a script shows at every command that the cloud sends; the audit has each of them. */
+static bool may_say_fault(struct pipeline *pipeline)
+{
+	uint64_t held;
+	if (!log_limit_pass(&pipeline->faults, loop_now(pipeline->setup.loop), &held))
+		return false;
+	if (held)
+		log_info("bridge: %ju lines about commands that scripts failed on were held back",
+			(uintmax_t)held);
+	return true;
 }
 
 /* ---- the end of a command ------------------------------------------------------------------- */
@@ -173,8 +186,9 @@ static bool script_payload(struct job *job, struct reply *reply)
 		return false;
 	if (script_reply(device->lua, job->command, outcomes, job->rounds, &given, &error) < 0) {
 		/* The command ran all the same: its true result goes out in the default form. */
-		log_warning("device %s: reply to %s failed: %s: the default reply goes out",
-			device->conf->name, job->command->topic, error.text);
+		if (may_say_fault(job->pipeline))
+			log_warning("device %s: reply to %s failed: %s: the default reply goes out",
+				device->conf->name, job->command->topic, error.text);
 	} else if (given.given && given.raw) {
 		buffer_put(&reply->payload, given.data.data, given.data.size);
 	} else if (given.given) {
@@ -265,8 +279,9 @@ static bool ask_script(struct job *job, struct buffer *requests)
 		refuse(job, REPLY_REFUSED, error.text);
 		return false;
 	default:
-		log_warning("device %s: command %s: %s: refused with code %d", device->conf->name,
-			job->command->topic, error.text, REPLY_SCRIPT);
+		if (may_say_fault(job->pipeline))
+			log_warning("device %s: command %s: %s: refused with code %d",
+				device->conf->name, job->command->topic, error.text, REPLY_SCRIPT);
 		refuse(job, REPLY_SCRIPT, error.text);
 		return false;
 	}
