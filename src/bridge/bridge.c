@@ -19,19 +19,28 @@
 #define OVERFLOW_SAY_S 60
 #define WARNINGS_SAY_S 60
 #define WARNINGS_BURST 10
+/* Each device of a script that was broken has its line. */
+#define SCRIPTS_BURST 100
 
 /* ---- the path of a reading ------------------------------------------------------------------ */
 
+/* One that fails at every second reading changes at every reading. */
 static void script_changed(struct bridge *bridge, const struct member *device)
 {
+	uint64_t held;
+	broker_script(
+		bridge->broker, device->number, device->script_error ? device->script_error : "");
+	if (!log_limit_pass(&bridge->scripts, loop_now(bridge->loop), &held))
+		return;
+	if (held)
+		log_info("bridge: %ju lines about scripts that fail or work again were held back",
+			(uintmax_t)held);
 	if (device->script_error)
 		log_warning("device %s: script failed: %s: its points are missing until it works; "
 			    "the bytes are still echoed",
 			device->conf->name, device->script_error);
 	else
 		log_info("device %s: script works again", device->conf->name);
-	broker_script(
-		bridge->broker, device->number, device->script_error ? device->script_error : "");
 }
 
 /* What a script warns of is the device's trouble: it may say so at every reading. */
@@ -397,6 +406,8 @@ int bridge_create(struct bridge **created, const struct bridge_setup *setup)
 	audit_init(bridge);
 	bridge->warnings = (struct log_limit){ .window_us = WARNINGS_SAY_S * USEC_PER_SEC,
 		.burst = WARNINGS_BURST };
+	bridge->scripts = (struct log_limit){ .window_us = WARNINGS_SAY_S * USEC_PER_SEC,
+		.burst = SCRIPTS_BURST };
 	list_init(&bridge->inquiries);
 	list_init(&bridge->readings);
 	bridge->more_mail.expired = more_mail_due;

@@ -260,6 +260,23 @@ bool errand_compare(const struct errand *errand, const struct conf_bus *bus,
 	return same;
 }
 
+static bool overlap(const struct errand_check *a, const struct errand_check *b)
+{
+	const struct errand_check *low = a->first <= b->first ? a : b, *high = low == a ? b : a;
+	return strcmp(a->what, b->what) == 0 && high->first - low->first < low->count;
+}
+
+bool errand_overlaps(const struct errand *errand, const struct errand *other)
+{
+	for (size_t i = 0; i < errand->check_count; i++) {
+		for (size_t k = 0; k < other->check_count; k++) {
+			if (overlap(&errand->checks[i], &other->checks[k]))
+				return true;
+		}
+	}
+	return false;
+}
+
 void errand_finish(struct errand *errand)
 {
 	if (errand->order)

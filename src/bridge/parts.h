@@ -66,6 +66,7 @@ struct bridge {
 
 	struct log_limit audit; /* lines about commands */
 	struct log_limit warnings; /* lines about what scripts warn of */
+	struct log_limit scripts; /* lines about scripts that fail and work again */
 	struct log_limit overflow;
 	uint64_t overflow_seen; /* readings dropped, as last reported */
 };

@@ -404,6 +404,21 @@ static void a_reload_finds_the_polls_anew(void **state)
 	problems_finish(&problems);
 }
 
+/* It would be written each minute, for nothing but to see whether the device is there. */
+static void a_write_is_no_probe(void **state)
+{
+	struct bench *bench = *state;
+	struct problems problems = PROBLEMS_NONE;
+	const struct fleet_watcher watcher = { reloaded, bench };
+	struct plan *plan = member_of(bench)->plan;
+	write_script(
+		bench, "return { discover = function() return { { cell = 1, value = 1 } } end }");
+	assert_int_equal(fleet_reload(bench->fleet, 0, &watcher, &problems), -EINVAL);
+	assert_non_null(strstr(problems.items[0].text, "request 1 writes"));
+	assert_ptr_equal(member_of(bench)->plan, plan);
+	problems_finish(&problems);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +431,7 @@ int main(void)
 		TEST(faults_of_the_script_are_said),
 		TEST(a_full_field_is_asked_later),
 		TEST(a_reload_finds_the_polls_anew),
+		TEST(a_write_is_no_probe),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
