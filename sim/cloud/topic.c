@@ -198,7 +198,8 @@ static bool check_size(struct call *call)
 		call_violate(call, CODE_BAD_REQUEST, VIOLATION_PAYLOAD_EMPTY, "no payload");
 		return false;
 	}
-	if (size > call->sim->settings.payload_max) {
+	/* In blocks it may be longer. */
+	if (size > call->sim->settings.payload_max && !call->packet->block1.there) {
 		snprintf(text, sizeof(text), "%zu bytes of payload, %zu are allowed", size,
 			call->sim->settings.payload_max);
 		call_violate(call, CODE_BAD_REQUEST, VIOLATION_PAYLOAD_SIZE, text);

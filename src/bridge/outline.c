@@ -186,8 +186,9 @@ void outline_print(const struct fleet *fleet, FILE *to)
 		conf->bus_count, conf->device_count, fleet->script_count);
 	if (*conf->enos.host)
 		fprintf(to,
-			"cloud: %s port %u, %s dialect, lifetime %u s, commands asked for every %u s\n",
+			"cloud: %s port %u, %s%s dialect, lifetime %u s, commands asked for every %u s\n",
 			conf->enos.host, conf->enos.port,
+			conf->enos.security == SECURITY_DTLS ? "DTLS, " : "",
 			conf->enos.dialect == DIALECT_SIGNED ? "signed" : "piggyback",
 			conf->enos.lifetime_s, conf->enos.command_poll_s);
 	else

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bridge/errand.h"
+#include "cloud/cloud.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -72,6 +73,12 @@ static const struct conf *conf_of(const struct pipeline *pipeline)
 	return pipeline->setup.fleet->conf;
 }
 
+static uint32_t reply_room(const struct pipeline *pipeline, const struct command *command)
+{
+	const struct conf_enos *own = device_of(pipeline, command)->conf->enos;
+	return cloud_payload_max(own ? own : &conf_of(pipeline)->enos);
+}
+
 /* ---- the end of a command ------------------------------------------------------------------- */
 
 static struct job *job_create(struct pipeline *pipeline, struct command *command)
@@ -110,7 +117,7 @@ static void deliver(struct job *job)
 static void end(struct job *job, struct reply *reply)
 {
 	struct pipeline *pipeline = job->pipeline;
-	result_fit(reply, job->command, conf_of(pipeline)->enos.max_payload);
+	result_fit(reply, job->command, reply_room(pipeline, job->command));
 	job->phase = PHASE_ENDING;
 	job->reply = reply;
 	if (ledger_end(pipeline->setup.ledger, reply) == LEDGER_GO)

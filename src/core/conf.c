@@ -137,18 +137,6 @@ static void read_gateway(struct conf_parts *parts, const struct sources *sources
 		gateway->script_dirs[i] = must_strdup(defaults->script_dirs[i]);
 }
 
-static void read_enos(struct conf_parts *parts, const struct sources *sources)
-{
-	struct conf_enos *enos = &parts->conf->enos;
-	const struct node *group = read_group(parts, sources, &enos_section, enos);
-	if (group)
-		enos->place = group->place;
-	if (group && enos->retry_min_ms > enos->retry_max_ms)
-		problem_error(parts->problems, group->place,
-			"retry_min (%g s) is more than retry_max (%g s): set both",
-			enos->retry_min_ms / 1e3, enos->retry_max_ms / 1e3);
-}
-
 static void read_password(struct conf_parts *parts, const struct node *group)
 {
 	struct conf_mqtt *mqtt = &parts->conf->mqtt;
@@ -256,7 +244,7 @@ static void read_all(struct conf_parts *parts, const struct sources *sources,
 	read_keys(parts, sources);
 	read_gateway(parts, sources, defaults);
 	read_group(parts, sources, &scripts_section, &conf->scripts);
-	read_enos(parts, sources);
+	enos_read(parts, read_group(parts, sources, &enos_section, &conf->enos));
 	read_group(parts, sources, &spool_section, &conf->spool);
 	read_mqtt(parts, sources);
 	conf->plugins = plugins_create(conf->gateway.plugin_dir);

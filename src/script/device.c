@@ -75,6 +75,16 @@ static void push_state(lua_State *L, const struct script_device *device)
 	lua_setiuservalue(L, 1, STATE);
 }
 
+/* A misspelt name would be nil, and its use an error that names something else. */
+static int check_parameter(lua_State *L)
+{
+	const struct script_device *device = sandbox_of(L)->context;
+	if (device)
+		parameters_check_name(
+			L, &device->script->program.parameters, library_text_of(L, 1));
+	return 0;
+}
+
 /* Made when they are first asked for: of many devices most never ask. */
 static void push_parameters(lua_State *L, const struct script_device *device)
 {
@@ -84,6 +94,8 @@ static void push_parameters(lua_State *L, const struct script_device *device)
 	struct value_reader reader = value_reader(device->parameters.data, device->parameters.size);
 	values_push(L, &reader);
 	readonly_wrap_parameters(L);
+	if (device->script->program.parameters.size)
+		readonly_check_names(L, check_parameter);
 	lua_pushvalue(L, -1);
 	lua_setiuservalue(L, 1, PARAMETERS);
 }

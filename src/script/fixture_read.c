@@ -189,7 +189,8 @@ static void check_setup(const struct reader *reader, const struct fixture_step *
 		FIXTURE_HEALTH, FIXTURE_WARNINGS };
 	refuse_strangers(reader, step, "setup", strangers, sizeof(strangers) / sizeof(*strangers));
 	if (step->answers)
-		problem_error(reader->problems, step->place, "answers does not go with setup");
+		problem_error(
+			reader->problems, step->place, "answers does not go with setup: remove it");
 }
 
 static void check_health(const struct reader *reader, const struct fixture_step *step)
@@ -199,8 +200,8 @@ static void check_health(const struct reader *reader, const struct fixture_step 
 	const char *state = step->texts[FIXTURE_HEALTH];
 	refuse_strangers(reader, step, "health", strangers, sizeof(strangers) / sizeof(*strangers));
 	if (step->frames || step->answers)
-		problem_error(
-			reader->problems, step->place, "frames and answers do not go with health");
+		problem_error(reader->problems, step->place,
+			"frames and answers do not go with health: remove them");
 	if (strcmp(state, "ok") != 0 && strcmp(state, "suspect") != 0 && strcmp(state, "down") != 0)
 		problem_error(reader->problems, step->place,
 			"health is \"%s\": it must be \"ok\", \"suspect\" or \"down\"", state);

@@ -326,8 +326,10 @@ static void check_warnings(struct trial *trial, const struct reports *reports)
 	if (text_of(trial, FIXTURE_WARNINGS))
 		trial_compare(trial, FIXTURE_WARNINGS, &list);
 	else if (reports->warning_count)
-		trial_fail(
-			trial, "warns of what warnings does not expect: %s", reports->warnings[0]);
+		trial_fail(trial,
+			"warns of what warnings does not expect: %s: expect it in warnings = "
+			"\"[...]\", or mend the script",
+			reports->warnings[0]);
 }
 
 static void check_results(struct trial *trial, const char *what, int result,

@@ -78,6 +78,8 @@ void parameters_declare(lua_State *L, int index, struct buffer *declared);
 /* The parameters as a device sees them: what is given, and the defaults of the others. */
 void parameters_merge(
 	const struct buffer *declared, const struct buffer *given, struct buffer *merged);
+/* Within a run: raises an error where that name is not declared. */
+void parameters_check_name(lua_State *L, const struct buffer *declared, const char *name);
 /* Within a run, once in a new state. */
 void device_open(lua_State *L);
 

@@ -51,11 +51,11 @@ static void refuse(lua_State *L, const struct view *view, const char *what, lua_
 	luaL_error(L, "registers: %s needs register %s; %s%s", what, asked, range, poll);
 }
 
-/* The bytes of count registers at the address that is argument 2. */
-static const uint8_t *locate(lua_State *L, const char *what, lua_Integer count)
+/* The bytes of count registers at the address that stands in that argument. */
+static const uint8_t *locate(lua_State *L, const char *what, int argument, lua_Integer count)
 {
 	const struct view *view = luaL_checkudata(L, 1, METATABLE);
-	lua_Integer address = luaL_checkinteger(L, 2);
+	lua_Integer address = luaL_checkinteger(L, argument);
 	if (address < view->first || address - view->first > view->count ||
 		view->count - (address - view->first) < count)
 		refuse(L, view, what, address, count);
@@ -90,9 +90,16 @@ static uint64_t assemble(
 	return number;
 }
 
+/* The number at the address in that argument; behind it may stand the order. */
+static uint64_t take_at(lua_State *L, const char *what, int argument, size_t size)
+{
+	const uint8_t *bytes = locate(L, what, argument, (lua_Integer)size / 2);
+	return assemble(L, what, argument + 1, bytes, size);
+}
+
 static uint64_t take(lua_State *L, const char *what, size_t size)
 {
-	return assemble(L, what, 3, locate(L, what, (lua_Integer)size / 2), size);
+	return take_at(L, what, 2, size);
 }
 
 static int get_u16(lua_State *L)
@@ -237,8 +244,7 @@ static lua_Integer extend(uint64_t number, const struct type *type)
 static int get_present(lua_State *L)
 {
 	const struct type *type = find_type(L, 2, sizeof(types) / sizeof(*types));
-	lua_remove(L, 2);
-	uint64_t bits = take(L, type->name, type->size);
+	uint64_t bits = take_at(L, type->name, 3, type->size);
 	if (type->kind == REAL) {
 		push_real(L, bits, type->size);
 		if (isnan(lua_tonumber(L, -1)))
@@ -304,7 +310,7 @@ static int get_string(lua_State *L)
 	lua_Integer count = luaL_checkinteger(L, 3);
 	luaL_argcheck(
 		L, count >= 1 && count <= STRING_REGISTERS_MAX, 3, "from 1 to 2048 registers");
-	const char *text = (const char *)locate(L, "string", count);
+	const char *text = (const char *)locate(L, "string", 2, count);
 	sandbox_charge(L, (uint64_t)count / 4);
 	size_t size = strnlen(text, (size_t)count * 2);
 	while (size && text[size - 1] == ' ')
@@ -319,14 +325,14 @@ static int get_bytes(lua_State *L)
 	lua_Integer count = luaL_checkinteger(L, 3);
 	luaL_argcheck(
 		L, count >= 1 && count <= STRING_REGISTERS_MAX, 3, "from 1 to 2048 registers");
-	lua_pushlstring(L, (const char *)locate(L, "bytes", count), (size_t)count * 2);
+	lua_pushlstring(L, (const char *)locate(L, "bytes", 2, count), (size_t)count * 2);
 	return 1;
 }
 
 /* :bits(address): 16 booleans, the lowest first; :bits(address, from [, width]): that field. */
 static int get_bits(lua_State *L)
 {
-	const uint8_t *bytes = locate(L, "bits", 1);
+	const uint8_t *bytes = locate(L, "bits", 2, 1);
 	unsigned number = (unsigned)bytes[0] << 8 | bytes[1];
 	if (lua_isnoneornil(L, 3)) {
 		lua_createtable(L, 16, 0);

@@ -401,6 +401,26 @@ static bool find_spec(const struct buffer *declared, const char *name, struct sp
 	return false;
 }
 
+void parameters_check_name(lua_State *L, const struct buffer *declared, const char *name)
+{
+	struct nearest nearest = { .to = name };
+	struct value_reader reader;
+	struct spec spec;
+	if (find_spec(declared, name, &spec))
+		return;
+	size_t count = open_map(&reader, declared);
+	for (size_t i = 0; i < count && next_spec(&reader, &spec); i++)
+		nearest_try(&nearest, spec.name);
+	if (nearest.best)
+		luaL_error(L,
+			"device.parameters.%s is not declared in parameters: did you mean '%s'?",
+			name, nearest.best);
+	luaL_error(L,
+		"device.parameters.%s is not declared: add it to the script's parameters, or "
+		"mend the name",
+		name);
+}
+
 static void refuse_unknown(const struct check *check, const char *name, struct place place)
 {
 	struct nearest nearest = { .to = name };

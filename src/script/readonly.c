@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #define PARAMETERS "parameters"
+#define DECLARED "declared parameters"
 
 /* Its address is the key under which the empty table holds the one that it shows. */
 static const char shown;
@@ -56,6 +57,18 @@ static int index_parameter(lua_State *L)
 	return 1;
 }
 
+/* The function behind it raises the error where there is no such one. */
+static int index_declared(lua_State *L)
+{
+	index_parameter(L);
+	if (!lua_isnil(L, -1))
+		return 1;
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_pushvalue(L, 2);
+	lua_call(L, 1, 0);
+	return 1;
+}
+
 static int refuse_parameter(lua_State *L)
 {
 	return luaL_error(L,
@@ -78,6 +91,19 @@ void readonly_open(lua_State *L)
 	luaL_setfuncs(L, common, 0);
 	luaL_setfuncs(L, events, 0);
 	lua_pop(L, 1);
+}
+
+void readonly_check_names(lua_State *L, lua_CFunction check)
+{
+	if (luaL_newmetatable(L, DECLARED)) {
+		luaL_setfuncs(L, common, 0);
+		lua_pushcfunction(L, refuse_parameter);
+		lua_setfield(L, -2, "__newindex");
+		lua_pushcfunction(L, check);
+		lua_pushcclosure(L, index_declared, 1);
+		lua_setfield(L, -2, "__index");
+	}
+	lua_setmetatable(L, -2);
 }
 
 /* An empty table that holds the one at the top, which it replaces. */

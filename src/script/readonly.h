@@ -17,6 +17,11 @@ void readonly_open(lua_State *L);
 void readonly_wrap(lua_State *L, const char *reason);
 /* The same for a device's parameters and all tables in them, with one metatable for all. */
 void readonly_wrap_parameters(lua_State *L);
+/*
+ * The wrapped parameters at the top: a name that is not there is handed to check, which raises an
+ * error, or returns and it is nil.
+ */
+void readonly_check_names(lua_State *L, lua_CFunction check);
 /* Replaces the table at the top, where it is such a one, by what it shows. */
 void readonly_unwrap(lua_State *L);
 /* Lua's next(), which sees through them. */

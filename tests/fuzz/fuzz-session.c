@@ -47,7 +47,8 @@ static void check(bool truth)
 		abort();
 }
 
-static int fake_connect(struct endpoint *self, const union address *address)
+static int fake_connect(
+	struct endpoint *self, const union address *address, const struct endpoint_secret *secret)
 {
 	return broken ? -ENETUNREACH : 0;
 }
@@ -72,8 +73,8 @@ static void fake_destroy(struct endpoint *self)
 {
 }
 
-static struct endpoint *fake_open(
-	void *context, const struct endpoint_listener *listener, void *listener_context)
+static struct endpoint *fake_open(void *context, bool secured,
+	const struct endpoint_listener *listener, void *listener_context)
 {
 	static const struct endpoint_class class = { fake_connect, fake_send, fake_cancel,
 		fake_destroy };

@@ -111,6 +111,33 @@ static void test_undeclared(void **state)
 	fixture_finish(&fixture);
 }
 
+/* A wrong name is an error that names it, not nil; one that may be missing is nil. */
+static void test_wrong_names(void **state)
+{
+#define SCRIPT(list, value)                                                   \
+	"return { " list "decode = function(r, device) return { points = {\n" \
+	"x = " value " } } end }"
+#define SCALE                                                         \
+	"parameters = { scale = { type = 'integer', default = 2 },\n" \
+	"site = { type = 'string', optional = true } }, "
+	fixture_check(SCRIPT(SCALE, "device.parameters.scale"), "points {\"x\":2}", NULL);
+	fixture_check(SCRIPT(SCALE, "device.parameters.site == nil"), "points {\"x\":true}", NULL);
+	fixture_check(SCRIPT(SCALE, "device.parameters.scal"), NULL,
+		"test.lua:3: device.parameters.scal is not declared in parameters: did you mean "
+		"'scale'?");
+	fixture_check(SCRIPT(SCALE, "device.parameters.offset"), NULL,
+		"test.lua:3: device.parameters.offset is not declared: add it");
+	fixture_check(SCRIPT(SCALE, "device.parameters[1]"), NULL,
+		"device.parameters.1 is not declared: add it");
+	fixture_check(SCRIPT("parameters = {}, ", "device.parameters.x"), NULL, "is not declared");
+	fixture_check(SCRIPT("", "device.parameters.x == nil"), "points {\"x\":true}", NULL);
+	fixture_check(SCRIPT(SCALE, "next(device.parameters) ~= nil"), "points {\"x\":true}", NULL);
+	fixture_check(SCRIPT(SCALE, "try(function() device.parameters.scale = 5 end)"),
+		"points {\"x\":false}", NULL);
+#undef SCALE
+#undef SCRIPT
+}
+
 static void check_load(const char *returned, const char *words)
 {
 	struct fixture fixture;
@@ -361,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_given_parameters),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_undeclared),
+		cmocka_unit_test(test_wrong_names),
 		cmocka_unit_test(test_bad_declarations),
 		cmocka_unit_test(test_setup),
 		cmocka_unit_test(test_health),

@@ -141,7 +141,9 @@ static void test_present(void **state)
 		{ VIEW("\\0\\0\\0\\x07") "('acc32', 0)", "7" },
 		{ VIEW("\\0\\0") "('u32', 0)", NULL,
 			"registers: u32 needs register 0 and 1 behind it; there are 0 to 0 in poll" },
-		{ VIEW("\\0\\0") "('u17', 0)", NULL, "one of u16, s16" },
+		{ VIEW("\\0\\0") "('u17', 0)", NULL, "#1 to 'present' (one of u16, s16" },
+		{ VIEW("\\0\\0") "('u16', 'x')", NULL, "#2 to 'present'" },
+		{ VIEW("\\0\\0") "('u16', 0, 'aa')", NULL, "#3 to 'present' (each letter" },
 	};
 	CHECK(rows);
 #undef VIEW

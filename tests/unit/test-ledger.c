@@ -248,6 +248,25 @@ static void remembers_a_bounded_number_and_not_for_ever(void **state)
 	rig_finish(&rig);
 }
 
+/* A storm of repeats does not push out what they repeat, or the last of them would run. */
+static void repeats_never_push_out_what_they_repeat(void **state)
+{
+	struct rig rig;
+	struct reply *reply;
+	init(&rig);
+	start(&rig, true);
+	struct command *first = make(2, SERVICE, "{\"id\":\"1\"}");
+	assert_int_equal(judge(&rig, first, &reply), LEDGER_NEW);
+	answer(first, 200, "done");
+	/* None of it is on the disk yet. */
+	for (int i = 0; i < LEDGER_DEVICE_MAX + 10; i++)
+		expect(&rig, first, LEDGER_ANSWERED, "done");
+	assert_int_equal(status_of("remembered"), LEDGER_DEVICE_MAX);
+	command_destroy(first);
+	stop(&rig);
+	rig_finish(&rig);
+}
+
 /* ---- restarts ------------------------------------------------------------------------------- */
 
 static void copy_file(const char *from, const char *to)
@@ -510,6 +529,7 @@ int main(void)
 		cmocka_unit_test(another_device_topic_or_payload_is_another_command),
 		cmocka_unit_test(those_without_an_id_have_a_window_of_their_own),
 		cmocka_unit_test(remembers_a_bounded_number_and_not_for_ever),
+		cmocka_unit_test(repeats_never_push_out_what_they_repeat),
 		cmocka_unit_test(what_was_begun_is_found_after_a_kill),
 		cmocka_unit_test(a_stop_leaves_all_of_it_on_the_disk),
 		cmocka_unit_test(a_clock_that_was_set_back_keeps_the_window),

@@ -285,7 +285,7 @@ static void a_file_of_version_1_is_upgraded(void **state)
 	assert_int_equal(statement_make(&insert, &database,
 				 "INSERT INTO reports VALUES(?, ?, 0, ?, ?, 0, '', ?, ?)"),
 		0);
-	for (int64_t id = 1; id <= 20; id++) {
+	for (int64_t id = 1; id <= 2000; id++) {
 		struct report *report = make(1, id);
 		const int64_t numbers[] = { id, (int64_t)census_key(&census, 1), REPORT_POINTS, id,
 			id, 0 };
@@ -302,7 +302,7 @@ static void a_file_of_version_1_is_upgraded(void **state)
 	}
 	statement_finish(&insert);
 	database_close(&database);
-	assert_int_equal(survives(&rig), 20);
+	assert_int_equal(survives(&rig), 2000);
 	assert_int_equal(rig_files(&rig, "damaged"), 0);
 	census_finish(&census);
 	rig_finish(&rig);
