@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tunnel.h"
 #include "util/alloc.h"
 #include "util/buffer.h"
 #include "util/list.h"
@@ -37,6 +38,7 @@ struct datagrams {
 	struct loop *loop;
 	struct datagram_listener listener;
 	struct address address;
+	struct tunnels *tunnels; /* NULL: plain */
 	struct list held;
 	bool in_batch;
 	struct slot out[BATCH];
@@ -101,7 +103,7 @@ static void flush(struct datagrams *datagrams)
 	}
 }
 
-static void put(
+static void put_plain(
 	struct datagrams *datagrams, const struct address *to, const void *bytes, size_t size)
 {
 	if (datagrams->waiting == BATCH)
@@ -110,6 +112,23 @@ static void put(
 	slot->address = *to;
 	buffer_clear(&slot->bytes);
 	buffer_put(&slot->bytes, bytes, size);
+}
+
+static void put(
+	struct datagrams *datagrams, const struct address *to, const void *bytes, size_t size)
+{
+	if (datagrams->tunnels)
+		tunnels_send(datagrams->tunnels, to, bytes, size);
+	else
+		put_plain(datagrams, to, bytes, size);
+}
+
+void datagrams_emit(
+	struct datagrams *datagrams, const struct address *to, const void *bytes, size_t size)
+{
+	put_plain(datagrams, to, bytes, size);
+	if (!datagrams->in_batch)
+		flush(datagrams);
 }
 
 static void held_destroy(struct held *held)
@@ -145,6 +164,17 @@ static void receive(struct datagrams *datagrams, const struct address *from, con
 	size_t size, bool held)
 {
 	datagrams->listener.received(datagrams->listener.context, from, bytes, size, held);
+}
+
+void datagrams_secure(struct datagrams *datagrams, struct tunnels *tunnels)
+{
+	datagrams->tunnels = tunnels;
+}
+
+void datagrams_deliver(
+	struct datagrams *datagrams, const struct address *from, const uint8_t *bytes, size_t size)
+{
+	receive(datagrams, from, bytes, size, false);
 }
 
 static void held_long_enough(struct timer *timer, int64_t now_us)
@@ -216,8 +246,12 @@ static void readable(struct watch *watch, uint32_t events)
 	datagrams->in_batch = true;
 	for (int i = 0; i < count; i++) {
 		datagrams->from[i].size = messages[i].msg_hdr.msg_namelen;
-		receive(datagrams, &datagrams->from[i], datagrams->in[i], messages[i].msg_len,
-			false);
+		if (datagrams->tunnels)
+			tunnels_take(datagrams->tunnels, &datagrams->from[i], datagrams->in[i],
+				messages[i].msg_len);
+		else
+			receive(datagrams, &datagrams->from[i], datagrams->in[i],
+				messages[i].msg_len, false);
 	}
 	datagrams->in_batch = false;
 	flush(datagrams);

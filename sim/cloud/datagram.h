@@ -48,6 +48,14 @@ struct datagrams;
 int datagrams_create(struct datagrams **datagrams, struct loop *loop, const struct address *address,
 	const struct datagram_listener *listener);
 void datagrams_destroy(struct datagrams *datagrams);
+/* Messages go through DTLS from now on; the tunnels stay the caller's. */
+struct tunnels;
+void datagrams_secure(struct datagrams *datagrams, struct tunnels *tunnels);
+/* What the tunnels send, as it is; and what came out of them. */
+void datagrams_emit(
+	struct datagrams *datagrams, const struct address *to, const void *bytes, size_t size);
+void datagrams_deliver(
+	struct datagrams *datagrams, const struct address *from, const uint8_t *bytes, size_t size);
 /* The address that it is bound to, with the port that was chosen. */
 const struct address *datagrams_address(const struct datagrams *datagrams);
 

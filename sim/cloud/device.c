@@ -14,8 +14,15 @@ struct rule {
 	char *product, *prefix;
 };
 
+/* A product with a secret of its own. */
+struct product {
+	struct product *next;
+	char *key, *secret;
+};
+
 struct devices {
 	uint64_t seed;
+	struct product *products;
 	struct device **buckets, **all;
 	size_t room, count, all_room; /* room is a power of two */
 	struct rule *rules;
@@ -37,6 +44,8 @@ static void device_destroy(struct device *device)
 		buffer_finish(&device->points[i].value);
 	}
 	free(device->points);
+	buffer_finish(&device->incoming);
+	buffer_finish(&device->outgoing);
 	free(device->product);
 	free(device->key);
 	free(device->secret);
@@ -57,9 +66,33 @@ void devices_destroy(struct devices *devices)
 		free(rule->prefix);
 		free(rule);
 	}
+	while (devices->products) {
+		struct product *product = devices->products;
+		devices->products = product->next;
+		free(product->key);
+		free(product->secret);
+		free(product);
+	}
 	free(devices->buckets);
 	free(devices->all);
 	free(devices);
+}
+
+void devices_set_product(struct devices *devices, const char *key, const char *secret)
+{
+	struct product *product = must_alloc(sizeof(*product));
+	product->key = must_strdup(key);
+	product->secret = must_strdup(secret);
+	product->next = devices->products;
+	devices->products = product;
+}
+
+const char *devices_product_secret(const struct devices *devices, const char *key)
+{
+	struct product *product = devices->products;
+	while (product && strcmp(product->key, key) != 0)
+		product = product->next;
+	return product ? product->secret : NULL;
 }
 
 /* FNV-1a. */

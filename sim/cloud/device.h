@@ -40,6 +40,7 @@ struct device {
 	bool has_faults;
 
 	struct list commands; /* struct command, in the order of their coming */
+	struct buffer incoming, outgoing; /* payloads in blocks */
 	struct point *points;
 	size_t point_count, point_room, point_hint;
 	uint64_t messages, readings, violations;
@@ -53,6 +54,9 @@ void devices_destroy(struct devices *devices);
 int devices_add(struct devices *devices, const char *product, const char *key, const char *secret);
 /* Every device of the product exists, with the prefix and its key for a secret. */
 void devices_add_rule(struct devices *devices, const char *product, const char *prefix);
+/* The secret of the product, by which its devices are activated. */
+void devices_set_product(struct devices *devices, const char *product, const char *secret);
+const char *devices_product_secret(const struct devices *devices, const char *product);
 /*
  * Adds those of a JSON file, [{"product_key":..,"device_key":..,"device_secret":..},...].  Returns
  * how many, or -errno with the reason.

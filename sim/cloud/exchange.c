@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "peer.h"
+#include "tunnel.h"
 #include "util/alloc.h"
 #include "util/list.h"
 
@@ -33,6 +34,7 @@ struct separate {
 struct exchanges {
 	struct loop *loop;
 	struct datagrams *datagrams;
+	struct tunnels *tunnels; /* NULL: plain */
 	struct peers *peers;
 	struct exchange_listener listener;
 	struct exchange_counts counts;
@@ -222,6 +224,8 @@ static void send_answer(
 		.message_id = packet->type == PACKET_CON ? packet->message_id
 							 : exchanges->next_id++,
 		.token = { packet->token, packet->token_size },
+		.block1 = answer->block1,
+		.block2 = answer->block2,
 		.notice = bytes_of(&answer->notice),
 		.command = bytes_of(&answer->command),
 		.payload = bytes_of(&answer->payload),
@@ -311,6 +315,7 @@ static void process(struct exchanges *exchanges, const struct request *request,
 	answer->code = CODE_SERVER_ERROR;
 	answer->silent = answer->begins = false;
 	answer->unsure[0] = answer->unsure[1] = NULL;
+	answer->block1 = answer->block2 = (struct block){ .there = false };
 	buffer_clear(&answer->payload);
 	buffer_clear(&answer->notice);
 	buffer_clear(&answer->command);
@@ -376,6 +381,8 @@ static void received(
 		exchanges->counts.ignored++;
 		return;
 	}
+	if (exchanges->tunnels)
+		packet.identity = tunnels_identity(exchanges->tunnels, from);
 	bool request = packet.code != CODE_EMPTY && packet.code >> 5 == 0;
 	bool receipt = packet.type == PACKET_ACK || packet.type == PACKET_RST;
 	if (error < 0 || size > DATAGRAM_MAX ||
@@ -434,6 +441,13 @@ int exchanges_create(struct exchanges **result, struct loop *loop, const struct 
 	}
 	*result = exchanges;
 	return 0;
+}
+
+struct datagrams *exchanges_secure(struct exchanges *exchanges, struct tunnels *tunnels)
+{
+	exchanges->tunnels = tunnels;
+	datagrams_secure(exchanges->datagrams, tunnels);
+	return exchanges->datagrams;
 }
 
 void exchanges_forget(struct exchanges *exchanges)

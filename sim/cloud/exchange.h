@@ -18,6 +18,7 @@ struct answer {
 	uint8_t code;
 	bool silent; /* none at all */
 	bool begins; /* the client begins anew: no message before this one counts as its own */
+	struct block block1, block2;
 	struct buffer payload;
 	struct buffer notice, command; /* options 2100 and 2102; empty: without */
 	/* These get true where the answer may not have reached the client; may be NULL. */
@@ -58,6 +59,8 @@ void exchanges_destroy(struct exchanges *exchanges);
 const struct address *exchanges_address(const struct exchanges *exchanges);
 const struct exchange_counts *exchanges_counts(const struct exchanges *exchanges);
 size_t exchanges_peers(const struct exchanges *exchanges);
+/* DTLS from now on; see datagrams_secure() and its neighbours. */
+struct datagrams *exchanges_secure(struct exchanges *exchanges, struct tunnels *tunnels);
 /* Forgets every message and client, as a server that starts anew. */
 void exchanges_forget(struct exchanges *exchanges);
 /* A network outside loses datagrams: a request while another one waits is no violation. */

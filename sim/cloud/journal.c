@@ -169,6 +169,10 @@ void journal_print_stats(const struct journal *journal, struct buffer *json)
 		const char *name;
 		uint64_t count;
 	} rows[] = {
+		{ "activations", stats->activations },
+		{ "blocks_taken", stats->blocks_taken },
+		{ "blocks_given", stats->blocks_given },
+		{ "blocks_incomplete", stats->blocks_incomplete },
 		{ "authentications", stats->authentications },
 		{ "signatures", stats->signatures },
 		{ "messages", stats->messages },

@@ -8,6 +8,8 @@
 #include "violation.h"
 
 struct stats {
+	uint64_t activations;
+	uint64_t blocks_taken, blocks_given, blocks_incomplete;
 	uint64_t authentications, signatures; /* signatures: verified */
 	uint64_t messages; /* reports of all kinds, and queries, that were accepted */
 	uint64_t readings; /* reports of points, each element of a batch counted */

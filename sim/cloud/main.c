@@ -84,6 +84,19 @@ static bool add_rule(struct devices *devices, const char *word)
 	return true;
 }
 
+static bool add_product(struct devices *devices, const char *word)
+{
+	OWNED char *product = must_strdup(word);
+	char *secret = strchr(product, '=');
+	if (!secret || secret == product || !secret[1]) {
+		log_error("--product: PRODUCT-KEY=SECRET is wanted");
+		return false;
+	}
+	*secret++ = 0;
+	devices_set_product(devices, product, secret);
+	return true;
+}
+
 static bool add_fault(struct fault_plan *plan, const char *word)
 {
 	OWNED_BUFFER text = BUFFER_EMPTY;
@@ -120,6 +133,10 @@ static bool register_all(struct sim *sim, const struct options *options)
 		if (!add_rule(sim->devices, options->rules.all[i]))
 			return false;
 	}
+	for (size_t i = 0; i < options->products.count; i++) {
+		if (!add_product(sim->devices, options->products.all[i]))
+			return false;
+	}
 	for (size_t i = 0; i < options->faults.count; i++) {
 		if (!add_fault(&sim->faults, options->faults.all[i]))
 			return false;
@@ -148,10 +165,10 @@ static bool announce(const struct sim *sim, const struct options *options)
 	inet_ntop(address->any.sa_family,
 		v6 ? (const void *)&address->v6.sin6_addr : &address->v4.sin_addr, text,
 		sizeof(text));
-	log_info(v6 ? "cloud: listening on [%s]:%u, %s dialect, %zu devices"
-		    : "cloud: listening on %s:%u, %s dialect, %zu devices",
-		text, address_port(address), sim->settings.piggyback ? "piggyback" : "signed",
-		devices_count(sim->devices));
+	log_info(v6 ? "cloud: listening on [%s]:%u%s, %s dialect, %zu devices"
+		    : "cloud: listening on %s:%u%s, %s dialect, %zu devices",
+		text, address_port(address), sim->tunnels ? " with DTLS" : "",
+		sim->settings.piggyback ? "piggyback" : "signed", devices_count(sim->devices));
 	if (options->port_file) {
 		OWNED char *port = must_printf("%u\n", address_port(address));
 		int error = file_write(options->port_file, port);

@@ -20,11 +20,15 @@ enum option_code {
 	OPT_DEVICES,
 	OPT_SECRET_RULE,
 	OPT_DIALECT,
+	OPT_DTLS,
+	OPT_DTLS_CIPHER,
+	OPT_PRODUCT,
 	OPT_BARE_TOPICS,
 	OPT_EMPTY_GET,
 	OPT_SIGNATURE_IV,
 	OPT_SIGNATURE_CIPHER,
 	OPT_PAYLOAD_MAX,
+	OPT_BLOCK_SIZE,
 	OPT_DUPLICATE_WINDOW,
 	OPT_COMMAND_TIMEOUT,
 	OPT_COMMAND_RESENDS,
@@ -48,11 +52,15 @@ static const struct option longs[] = {
 	{ "devices", required_argument, NULL, OPT_DEVICES },
 	{ "secret-rule", required_argument, NULL, OPT_SECRET_RULE },
 	{ "dialect", required_argument, NULL, OPT_DIALECT },
+	{ "dtls", no_argument, NULL, OPT_DTLS },
+	{ "dtls-cipher", required_argument, NULL, OPT_DTLS_CIPHER },
+	{ "product", required_argument, NULL, OPT_PRODUCT },
 	{ "bare-topics", no_argument, NULL, OPT_BARE_TOPICS },
 	{ "empty-get", required_argument, NULL, OPT_EMPTY_GET },
 	{ "signature-iv", required_argument, NULL, OPT_SIGNATURE_IV },
 	{ "signature-cipher", required_argument, NULL, OPT_SIGNATURE_CIPHER },
 	{ "payload-max", required_argument, NULL, OPT_PAYLOAD_MAX },
+	{ "block-size", required_argument, NULL, OPT_BLOCK_SIZE },
 	{ "duplicate-window", required_argument, NULL, OPT_DUPLICATE_WINDOW },
 	{ "command-timeout", required_argument, NULL, OPT_COMMAND_TIMEOUT },
 	{ "command-resends", required_argument, NULL, OPT_COMMAND_RESENDS },
@@ -80,11 +88,15 @@ static const char usage[] =
 	"  --devices FILE           register those of a JSON file\n"
 	"  --secret-rule PK=PREFIX  every device of PK exists, with PREFIX and its key for a secret\n"
 	"  --dialect DIALECT        signed or piggyback\n"
+	"  --dtls                   DTLS 1.2 with pre-shared keys in place of plain CoAP\n"
+	"  --dtls-cipher SUITES     both, ccm8, cbc, or foreign: none that EnOS has\n"
+	"  --product PK=SECRET      the secret by which devices of PK are activated\n"
 	"  --bare-topics            name waiting commands without the leading /topic\n"
 	"  --empty-get CODE         2.05, 2.04 or 4.04 where no command waits\n"
 	"  --signature-iv HEX       16 bytes, default all zero\n"
 	"  --signature-cipher NAME  aes-128-cbc or aes-128-ecb\n"
 	"  --payload-max BYTES      1024; what is longer is a violation\n"
+	"  --block-size BYTES       of block-wise transfer, 1024; 16 at least\n"
 	"  --duplicate-window N     points remembered to find repeated ones, 4000000\n"
 	"  --command-timeout S      without a reply a command is given out again after this, 30\n"
 	"  --command-resends N      how often, 3\n"
@@ -140,6 +152,17 @@ static bool parse_dialect(struct sim_settings *settings, const char *text)
 	return true;
 }
 
+static bool parse_ciphers(struct sim_settings *settings, const char *text)
+{
+	static const char *const names[] = { "both", "ccm8", "cbc", "foreign" };
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		settings->ciphers = (enum tunnel_ciphers)i;
+		if (strcmp(text, names[i]) == 0)
+			return true;
+	}
+	return wrong("--dtls-cipher %s: both, ccm8, cbc or foreign is wanted", text);
+}
+
 static bool parse_empty_get(struct sim_settings *settings, const char *text)
 {
 	if (strcmp(text, "2.05") == 0)
@@ -189,6 +212,11 @@ static bool take_number(struct options *options, int code, const char *text)
 			return false;
 		settings->payload_max = (size_t)number;
 		return true;
+	case OPT_BLOCK_SIZE:
+		if (!parse_number("block-size", text, 1024, &number))
+			return false;
+		settings->block_size = (size_t)number;
+		return true;
 	case OPT_DUPLICATE_WINDOW:
 		if (!parse_number("duplicate-window", text, 1000000000, &number))
 			return false;
@@ -228,6 +256,9 @@ static bool take_word(struct options *options, int code, const char *text)
 	case OPT_SECRET_RULE:
 		keep(&options->rules, text);
 		return true;
+	case OPT_PRODUCT:
+		keep(&options->products, text);
+		return true;
 	case OPT_FAULT:
 		keep(&options->faults, text);
 		return true;
@@ -258,6 +289,11 @@ static bool take(struct options *options, int code, const char *text)
 		return true;
 	case OPT_DIALECT:
 		return parse_dialect(&options->settings, text);
+	case OPT_DTLS:
+		options->settings.dtls = true;
+		return true;
+	case OPT_DTLS_CIPHER:
+		return parse_ciphers(&options->settings, text);
 	case OPT_BARE_TOPICS:
 		options->settings.bare_topics = true;
 		return true;
@@ -317,5 +353,6 @@ void options_finish(struct options *options)
 	free(options->devices.all);
 	free(options->device_files.all);
 	free(options->rules.all);
+	free(options->products.all);
 	free(options->faults.all);
 }

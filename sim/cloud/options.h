@@ -13,7 +13,7 @@ struct words {
 
 struct options {
 	struct sim_settings settings;
-	struct words devices, device_files, rules, faults;
+	struct words devices, device_files, rules, products, faults;
 	const char *control_socket, *port_file, *schedule, *transcript;
 	bool strict; /* exit status 1 where there were violations */
 	const char *control; /* the client mode: whom to ask, and what */

@@ -21,6 +21,18 @@ static int extended(unsigned nibble, const uint8_t **at, const uint8_t *end)
 	return (int)nibble;
 }
 
+static struct block read_block(struct bytes value)
+{
+	const uint8_t *bytes = value.data;
+	uint32_t number = 0;
+	for (size_t i = 0; i < value.size && i < 3; i++)
+		number = number << 8 | bytes[i];
+	return (struct block){ .there = true,
+		.more = (number & 8) != 0,
+		.exponent = number & 7,
+		.number = number >> 4 };
+}
+
 static void take_option(struct packet *packet, unsigned number, struct bytes value)
 {
 	switch (number) {
@@ -32,6 +44,12 @@ static void take_option(struct packet *packet, unsigned number, struct bytes val
 	case OPTION_SIGNATURE:
 		if (!packet->signatures++)
 			packet->signature = value;
+		return;
+	case OPTION_BLOCK1:
+		packet->block1 = read_block(value);
+		return;
+	case OPTION_BLOCK2:
+		packet->block2 = read_block(value);
 		return;
 	case OPTION_URI_HOST:
 	case OPTION_URI_PORT:
@@ -109,6 +127,18 @@ static void put_option(struct buffer *datagram, size_t delta, struct bytes value
 	buffer_put(datagram, value.data, value.size);
 }
 
+/* Returns the number of the last option. */
+static size_t put_block(struct buffer *datagram, size_t last, size_t option, struct block block)
+{
+	if (!block.there)
+		return last;
+	uint32_t number = block.number << 4 | (block.more ? 8u : 0) | block.exponent;
+	uint8_t bytes[3] = { (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number };
+	size_t skip = number > 0xffff ? 0 : number > 0xff ? 1 : 2;
+	put_option(datagram, option - last, (struct bytes){ bytes + skip, 3 - skip });
+	return option;
+}
+
 void packet_build(struct buffer *datagram, const struct packet_out *packet)
 {
 	uint8_t header[HEADER_SIZE] = {
@@ -119,9 +149,10 @@ void packet_build(struct buffer *datagram, const struct packet_out *packet)
 	};
 	buffer_put(datagram, header, sizeof(header));
 	buffer_put(datagram, packet->token.data, packet->token.size);
-	size_t last = 0;
+	size_t last = put_block(datagram, 0, OPTION_BLOCK2, packet->block2);
+	last = put_block(datagram, last, OPTION_BLOCK1, packet->block1);
 	if (packet->notice.data) {
-		put_option(datagram, OPTION_NOTICE, packet->notice);
+		put_option(datagram, OPTION_NOTICE - last, packet->notice);
 		last = OPTION_NOTICE;
 	}
 	if (packet->command.data)

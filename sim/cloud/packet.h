@@ -18,6 +18,7 @@ enum {
 	CODE_GET = PACKET_CODE(0, 1),
 	CODE_POST = PACKET_CODE(0, 2),
 	CODE_CHANGED = PACKET_CODE(2, 4),
+	CODE_CONTINUE = PACKET_CODE(2, 31),
 	CODE_CONTENT = PACKET_CODE(2, 5),
 	CODE_BAD_REQUEST = PACKET_CODE(4, 0),
 	CODE_UNAUTHORIZED = PACKET_CODE(4, 1),
@@ -25,6 +26,8 @@ enum {
 	CODE_FORBIDDEN = PACKET_CODE(4, 3),
 	CODE_NOT_FOUND = PACKET_CODE(4, 4),
 	CODE_NOT_ALLOWED = PACKET_CODE(4, 5),
+	CODE_INCOMPLETE = PACKET_CODE(4, 8),
+	CODE_TOO_LARGE = PACKET_CODE(4, 13),
 	CODE_SERVER_ERROR = PACKET_CODE(5, 0),
 };
 
@@ -34,6 +37,8 @@ enum {
 	OPTION_URI_PATH = 11,
 	OPTION_URI_QUERY = 15,
 	OPTION_ACCEPT = 17,
+	OPTION_BLOCK2 = 23,
+	OPTION_BLOCK1 = 27,
 	OPTION_NOTICE = 2100, /* the topic of a waiting command */
 	OPTION_SIGNATURE = 2101,
 	OPTION_COMMAND = 2102, /* the payload of the command named by 2100 */
@@ -54,6 +59,15 @@ static inline bool bytes_are(struct bytes bytes, const char *text)
 		(bytes.size == 0 || memcmp(bytes.data, text, bytes.size) == 0);
 }
 
+/* A part of a payload (RFC 7959, 2.2). */
+struct block {
+	bool there, more;
+	uint8_t exponent; /* of its size: 16 << exponent bytes */
+	uint32_t number;
+};
+
+struct identity;
+
 /* A message as received; what it points to is the datagram's. */
 struct packet {
 	enum packet_type type;
@@ -67,7 +81,9 @@ struct packet {
 	unsigned signatures;
 	unsigned
 		unknown_critical; /* number of the first one that nobody here understands; 0: none */
+	struct block block1, block2;
 	struct bytes payload;
+	struct identity *identity; /* of the client, by DTLS; NULL: not known */
 };
 
 /*
@@ -82,6 +98,7 @@ struct packet_out {
 	uint8_t code;
 	uint16_t message_id;
 	struct bytes token;
+	struct block block1, block2;
 	struct bytes notice, command; /* options 2100 and 2102; data NULL: without */
 	struct bytes payload;
 };

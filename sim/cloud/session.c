@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "sim.h"
+#include "util/json.h"
 
 #define LIFETIME_LEAST 30
 #define LIFETIME_MOST 86400
@@ -218,4 +219,75 @@ bool session_admit(struct call *call)
 		call_violate(call, CODE_CHANGED, VIOLATION_SIGNATURE_UNWANTED,
 			"the piggyback dialect has no signatures");
 	return call->device->token[0] ? true : turn_away(call);
+}
+
+bool session_admit_identity(struct call *call)
+{
+	struct identity *identity = call->packet->identity;
+	const struct device *device = call->device;
+	bool own = identity && strcmp(identity->product, device->product) == 0 &&
+		strcmp(identity->device, device->key) == 0;
+	bool topic = bytes_are(call->packet->path[1], "sys");
+	if (!own || (identity->mode == 3) == topic) {
+		call_violate(call, CODE_FORBIDDEN, VIOLATION_IDENTITY,
+			own ? "the product's secret is for the activation, and only for that"
+			    : "the DTLS identity is another device's");
+		return false;
+	}
+	call->answer->begins = !identity->begun;
+	identity->begun = true;
+	if (call->packet->signatures)
+		call_violate(call, CODE_CHANGED, VIOLATION_SIGNATURE_UNWANTED,
+			"nothing is signed within DTLS");
+	return true;
+}
+
+size_t session_key(struct sim *sim, const char *text, uint8_t key[TUNNEL_KEY_MAX])
+{
+	struct identity identity;
+	const char *secret = NULL;
+	bool good = identity_parse(&identity, text);
+	struct device *device = !good
+		? NULL
+		: devices_find(sim->devices,
+			  (struct bytes){ identity.product, strlen(identity.product) },
+			  (struct bytes){ identity.device, strlen(identity.device) });
+	if (good && (identity.lifetime < LIFETIME_LEAST || identity.lifetime > LIFETIME_MOST))
+		journal_violation(sim->journal, device, VIOLATION_AUTH_LIFETIME, NULL,
+			"the lifetime in the DTLS identity is not from 30 to 86400 s");
+	else if (device && identity.mode == 3)
+		secret = devices_product_secret(sim->devices, identity.product);
+	else if (device)
+		secret = device->secret;
+	else
+		journal_violation(sim->journal, NULL, VIOLATION_IDENTITY, NULL,
+			"the DTLS identity is no {pk},{dk},{secureMode},{lifetime} of a device");
+	if (secret)
+		signature_key(key, secret);
+	if (good)
+		identity_finish(&identity);
+	return secret ? SIGNATURE_KEY_SIZE : 0;
+}
+
+void session_activate(struct call *call)
+{
+	const struct device *device = call->device;
+	if (call->packet->code != CODE_GET) {
+		call_violate(call, CODE_NOT_ALLOWED, VIOLATION_METHOD, "activation takes a GET");
+		return;
+	}
+	journal_stats(call->sim->journal)->activations++;
+	journal_begin(call->sim->journal, "activated", call->device);
+	journal_end(call->sim->journal);
+	call_answer(call, CODE_CONTENT);
+	struct buffer *text = &call->answer->payload;
+	buffer_put_text(text,
+		"{\"id\":\"1\",\"version\":\"1.0\",\"method\":\"thing.activate.info\",\"params\":"
+		"{\"assetId\":\"simulated\",\"productKey\":");
+	json_put_text(text, device->product);
+	buffer_put_text(text, ",\"deviceKey\":");
+	json_put_text(text, device->key);
+	buffer_put_text(text, ",\"deviceSecret\":");
+	json_put_text(text, device->secret);
+	buffer_put_text(text, "}}");
 }

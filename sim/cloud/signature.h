@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The keys and signatures of plain CoAP, seen from the cloud: it opens what devices sealed.  The
- * only file here that calls OpenSSL, and it shares nothing with the bridge's signing.
+ * The keys and signatures of plain CoAP, seen from the cloud: it opens what devices sealed.  With
+ * tunnel.c the only file here that calls OpenSSL, and it shares nothing with the bridge's signing.
  */
 #ifndef SIM_CLOUD_SIGNATURE_H
 #define SIM_CLOUD_SIGNATURE_H

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "block.h"
 #include "command.h"
 #include "util/alloc.h"
 
@@ -15,6 +16,7 @@ void sim_settings_init(struct sim_settings *settings)
 	*settings = (struct sim_settings){
 		.empty_get = CODE_CONTENT,
 		.payload_max = 1024,
+		.block_size = 1024,
 		.duplicate_window = 4000000,
 		.command_timeout_us = 30 * USEC_PER_SEC,
 		.command_resends = 3,
@@ -48,12 +50,28 @@ static bool is_topic(const struct packet *packet)
 		bytes_are(packet->path[1], "sys");
 }
 
+/* topic ext session {pk} {dk} thing activate info */
+static bool is_activation(const struct packet *packet)
+{
+	static const char *const words[] = { "topic", "ext", "session", NULL, NULL, "thing",
+		"activate", "info" };
+	if (packet->segments != sizeof(words) / sizeof(*words))
+		return false;
+	for (size_t i = 0; i < packet->segments; i++) {
+		if (words[i] && !bytes_are(packet->path[i], words[i]))
+			return false;
+	}
+	return true;
+}
+
 static struct device *device_of(struct sim *sim, const struct packet *packet)
 {
 	if (is_auth(packet))
 		return devices_find(sim->devices, packet->path[1], packet->path[2]);
 	if (is_topic(packet))
 		return devices_find(sim->devices, packet->path[2], packet->path[3]);
+	if (is_activation(packet))
+		return devices_find(sim->devices, packet->path[3], packet->path[4]);
 	return NULL;
 }
 
@@ -136,11 +154,21 @@ static void serve(struct call *call)
 		snprintf(text, sizeof(text), "critical option %u is not known",
 			packet->unknown_critical);
 		call_violate(call, CODE_BAD_OPTION, VIOLATION_OPTION, text);
+	} else if (call->sim->tunnels && !session_admit_identity(call)) {
+		return;
+	} else if (is_activation(packet)) {
+		session_activate(call);
 	} else if (is_auth(packet)) {
 		session_authenticate(call);
-	} else if (session_admit(call)) {
+	} else if (call->sim->tunnels || session_admit(call)) {
+		struct packet whole = *packet;
 		call->device->until_us = loop_now(call->sim->loop) + call->device->lifetime_us;
-		topic_serve(call);
+		call->packet = &whole;
+		if (block_take(call, &whole)) {
+			topic_serve(call);
+			block_answer(call);
+		}
+		call->packet = packet;
 		commands_announce(call);
 	}
 }
@@ -163,7 +191,8 @@ static void request(void *context, const struct packet *packet, bool late, struc
 	call.topic = topic;
 	if (misbehave(&call))
 		return;
-	if (!known || (!is_topic(packet) && !is_auth(packet)))
+	bool activation = sim->tunnels && is_activation(packet);
+	if (!known || (!is_topic(packet) && !activation && (!is_auth(packet) || sim->tunnels)))
 		call_violate(&call, CODE_NOT_FOUND, VIOLATION_PATH, "the path does not exist");
 	else if (!call.device)
 		call_violate(&call, CODE_FORBIDDEN, VIOLATION_DEVICE, "no such device");
@@ -177,6 +206,23 @@ static void drained(void *context)
 	if (sim->changed)
 		sim->changed(sim->changed_context);
 	journal_flush(sim->journal);
+}
+
+static size_t key_of(void *context, const char *identity, uint8_t key[TUNNEL_KEY_MAX])
+{
+	return session_key(context, identity, key);
+}
+
+static void emit(void *context, const struct address *to, const void *bytes, size_t size)
+{
+	struct sim *sim = context;
+	datagrams_emit(sim->datagrams, to, bytes, size);
+}
+
+static void deliver(void *context, const struct address *from, const uint8_t *bytes, size_t size)
+{
+	struct sim *sim = context;
+	datagrams_deliver(sim->datagrams, from, bytes, size);
 }
 
 int sim_create(struct sim **result, struct loop *loop, const struct sim_settings *settings)
@@ -200,6 +246,11 @@ int sim_create(struct sim **result, struct loop *loop, const struct sim_settings
 		return error;
 	}
 	exchanges_set_lossy(sim->exchanges, settings->lossy);
+	if (settings->dtls) {
+		struct tunnel_listener below = { sim, key_of, emit, deliver };
+		sim->tunnels = tunnels_create(loop, settings->ciphers, &below);
+		sim->datagrams = exchanges_secure(sim->exchanges, sim->tunnels);
+	}
 	*result = sim;
 	return 0;
 }
@@ -208,6 +259,7 @@ void sim_destroy(struct sim *sim)
 {
 	if (!sim)
 		return;
+	tunnels_destroy(sim->tunnels);
 	exchanges_destroy(sim->exchanges);
 	commands_destroy(sim->commands);
 	devices_destroy(sim->devices);
@@ -221,6 +273,9 @@ void sim_destroy(struct sim *sim)
 size_t sim_forget_tokens(struct sim *sim, struct device *only)
 {
 	size_t count = 0;
+	if (sim->tunnels)
+		count = only ? tunnels_forget(sim->tunnels, only->product, only->key)
+			     : tunnels_forget(sim->tunnels, NULL, NULL);
 	for (size_t i = 0; i < devices_count(sim->devices); i++) {
 		struct device *device = only ? only : devices_at(sim->devices, i);
 		if (device->token[0]) {
@@ -246,7 +301,9 @@ void sim_restart(struct sim *sim)
 
 void sim_print_stats(const struct sim *sim, struct buffer *json)
 {
+	static const struct tunnel_counts none;
 	const struct exchange_counts *counts = exchanges_counts(sim->exchanges);
+	const struct tunnel_counts *tunnels = sim->tunnels ? tunnels_counts(sim->tunnels) : &none;
 	const struct {
 		const char *name;
 		uint64_t count;
@@ -268,6 +325,10 @@ void sim_print_stats(const struct sim *sim, struct buffer *json)
 		{ "unacknowledged", counts->unacknowledged },
 		{ "spoofed", counts->spoofed },
 		{ "wrong_tokens", counts->wrong_tokens },
+		{ "tunnels", sim->tunnels ? tunnels_count(sim->tunnels) : 0 },
+		{ "handshakes", tunnels->handshakes },
+		{ "handshake_failures", tunnels->failures },
+		{ "strangers", tunnels->strangers },
 	};
 	buffer_put_byte(json, '{');
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)

@@ -10,17 +10,20 @@
 #include "payload.h"
 #include "seen.h"
 #include "signature.h"
+#include "tunnel.h"
 #include "util/loop.h"
 
 struct sim_settings {
 	struct address listen;
 	bool piggyback; /* the dialect */
 	bool bare_topics; /* option 2100 without the leading /topic */
+	bool dtls; /* in place of plain CoAP */
+	enum tunnel_ciphers ciphers;
 	bool lossy; /* somebody between us and the clients loses datagrams */
 	bool ecb;
 	uint8_t signature_iv[SIGNATURE_KEY_SIZE];
 	uint8_t empty_get; /* the code that answers a GET when nothing waits */
-	size_t payload_max;
+	size_t payload_max, block_size;
 	size_t duplicate_window; /* points remembered to recognise repeated ones */
 	int64_t command_timeout_us; /* without a reply a command is given out again */
 	unsigned command_resends;
@@ -40,6 +43,8 @@ struct sim {
 	struct opener *opener;
 	struct seen *seen;
 	struct exchanges *exchanges;
+	struct datagrams *datagrams; /* theirs, where there are tunnels */
+	struct tunnels *tunnels; /* NULL: plain CoAP */
 	struct payload payload;
 	/* Something changed since it was called last; may be NULL. */
 	void (*changed)(void *context);
@@ -49,7 +54,7 @@ struct sim {
 /* Returns 0, or -errno where the address cannot be bound. */
 int sim_create(struct sim **sim, struct loop *loop, const struct sim_settings *settings);
 void sim_destroy(struct sim *sim);
-/* Voids the token of the device, or of all (NULL). Returns how many had one. */
+/* Voids the token, or the DTLS session, of the device, or of all (NULL). Returns how many had one. */
 size_t sim_forget_tokens(struct sim *sim, struct device *device);
 /*
  * As if the server had been started again: tokens, messages and clients are forgotten.  Registered
@@ -79,7 +84,15 @@ void call_violate(struct call *call, uint8_t code, enum violation violation, con
 /* session.c: POST /auth/{pk}/{dk}; and whether the request may come in, else it is answered. */
 void session_authenticate(struct call *call);
 bool session_admit(struct call *call);
+/* The same for one that came by DTLS, where the client's identity speaks for it. */
+bool session_admit_identity(struct call *call);
+/* The key of a DTLS identity; its size, or 0 for one that nobody knows. */
+size_t session_key(struct sim *sim, const char *identity, uint8_t key[TUNNEL_KEY_MAX]);
+/* GET /topic/ext/session/{pk}/{dk}/thing/activate/info. */
+void session_activate(struct call *call);
 /* topic.c: a request of an admitted device. */
 void topic_serve(struct call *call);
+/* Whether commands come by that topic. */
+bool topic_is_command(const char *path);
 
 #endif

@@ -14,6 +14,7 @@
 	X(PATH, "path", "a path or topic that does not exist")                                  \
 	X(METHOD, "method", "a method that the path does not take")                             \
 	X(DEVICE, "device", "a product or device key that is not registered")                   \
+	X(IDENTITY, "identity", "a DTLS identity, or a request of another device than it says") \
 	X(AUTH_PAYLOAD, "auth_payload", "an authentication that is not the documented JSON")    \
 	X(AUTH_LIFETIME, "auth_lifetime", "a lifetime outside 30 to 86400 s")                   \
 	X(AUTH_SIGN, "auth_sign", "an authentication with a wrong sign")                        \

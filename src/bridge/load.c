@@ -13,14 +13,22 @@
 #define HALVINGS 60
 #define INTERVAL_MAX_S 1e6
 
-/* Seconds that one transaction keeps a serial line busy; 0 where the plugin cannot say. */
+/*
+ * Seconds that one transaction keeps a serial line busy.  Devices have their turn one after the other, so
+ * where there are several most requests are to another one than the request before.
+ */
 static double line_time(
-	const struct conf_bus *bus, const struct codec *codec, const struct eb_request *wire)
+	const struct load *load, const struct codec *codec, const struct eb_request *wire)
 {
+	const struct conf_bus *bus = load->bus;
 	if (!bus->line.baud)
 		return 0;
 	double character = (double)bus->line.char_bits / bus->line.baud;
 	double gaps = 2e-6 * codec->timing.gap_us + 1e-6 * bus->gap_us;
+	if (load->devices > 1)
+		gaps += 1e-6 * bus->unit_gap_us;
+	if (wire->flags & EB_NO_ANSWER)
+		gaps += 1e-6 * bus->turnaround_us;
 	return (wire->frame_size + wire->answer_size) * character + gaps;
 }
 
@@ -42,7 +50,7 @@ static void add_run(struct load *load, const struct member *device, const struct
 		.request = request,
 		.first = first,
 		.count = merge->parts[first].count,
-		.cost_s = line_time(load->bus, codec, &request->wire),
+		.cost_s = line_time(load, codec, &request->wire),
 		.period_s = 1e-6 * (double)poll->period_us,
 		.urgent = poll->urgent };
 	ask->reached_s = ask->period_s;

@@ -14,11 +14,10 @@
 
 static void print_link(const struct conf_bus *bus, FILE *to)
 {
-	static const char parity[] = { 'N', 'E', 'O' };
 	const struct conf_link *link = &bus->link;
 	if (link->type == CONF_LINK_SERIAL)
 		fprintf(to, "%s at %u %u%c%u", link->path, link->baud, link->data_bits,
-			parity[link->parity], link->stop_bits);
+			conf_parity_letter(link->parity), link->stop_bits);
 	else
 		fprintf(to, "%s port %u", link->host, link->port);
 }
@@ -186,8 +185,9 @@ void outline_print(const struct fleet *fleet, FILE *to)
 		conf->bus_count, conf->device_count, fleet->script_count);
 	if (*conf->enos.host)
 		fprintf(to,
-			"cloud: %s port %u, %s dialect, lifetime %u s, commands asked for every %u s\n",
+			"cloud: %s port %u, %s%s dialect, lifetime %u s, commands asked for every %u s\n",
 			conf->enos.host, conf->enos.port,
+			conf->enos.security == SECURITY_DTLS ? "DTLS, " : "",
 			conf->enos.dialect == DIALECT_SIGNED ? "signed" : "piggyback",
 			conf->enos.lifetime_s, conf->enos.command_poll_s);
 	else

@@ -70,6 +70,18 @@ static void reload_script(struct bridge *bridge, size_t number, struct buffer *j
 	problems_finish(&problems);
 }
 
+static bool same_text(const char *one, const char *other)
+{
+	return one && other ? strcmp(one, other) == 0 : one == other;
+}
+
+static void swap(char **one, char **other)
+{
+	char *kept = *one;
+	*one = *other;
+	*other = kept;
+}
+
 /* Takes over the secret of a device that stands in both configurations.  Returns 1 where it is new. */
 static uint32_t take_secret(struct bridge *bridge, uint32_t number, struct conf *fresh)
 {
@@ -80,11 +92,12 @@ static uint32_t take_secret(struct bridge *bridge, uint32_t number, struct conf 
 	struct conf_device *other = &fresh->devices[found];
 	bool same_device = strcmp(device->product_key, other->product_key) == 0 &&
 		strcmp(device->device_key, other->device_key) == 0;
-	if (!same_device || strcmp(device->secret, other->secret) == 0)
+	if (!same_device ||
+		(same_text(device->secret, other->secret) &&
+			same_text(device->product_secret, other->product_secret)))
 		return 0;
-	char *old = device->secret;
-	device->secret = other->secret;
-	other->secret = old;
+	swap(&device->secret, &other->secret);
+	swap(&device->product_secret, &other->product_secret);
 	cloud_secret_changed(bridge->cloud, number);
 	log_info("device %s: its secret changed: it authenticates anew", device->name);
 	return 1;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cloud/cloud.h"
 
+#include <string.h>
+
 #include "cloud/delivery.h"
+#include "cloud/secure.h"
 #include "cloud/session.h"
 #include "cloud/shard.h"
 #include "cloud/spool.h"
@@ -10,10 +13,18 @@
 /* One login every so long is no burden to anyone. */
 #define START_EACH_US (10 * USEC_PER_MSEC)
 
+/* Many sessions share it. */
+struct cloud_server {
+	struct list link;
+	struct cloud *cloud;
+	struct server server;
+};
+
 struct cloud {
 	struct plane plane;
 	struct shards *shards;
-	struct server server;
+	struct secure *secure; /* NULL: no device speaks DTLS */
+	struct list servers;
 	uint32_t count;
 	struct session **sessions; /* one for each device, by its number */
 	struct list ready; /* sessions that got something to send since the last turn */
@@ -28,10 +39,17 @@ struct displaced_report {
 	enum report_fate fate;
 };
 
-static struct endpoint *open_endpoint(
-	void *context, const struct endpoint_listener *listener, void *listener_context)
+uint32_t cloud_payload_max(const struct conf_enos *enos)
+{
+	return enos->block_wise ? BLOCKS_TOTAL_MAX : enos->max_payload;
+}
+
+static struct endpoint *open_endpoint(void *context, bool secured,
+	const struct endpoint_listener *listener, void *listener_context)
 {
 	struct cloud *cloud = context;
+	if (secured)
+		return secure_open(cloud->secure, listener, listener_context);
 	return shards_open(cloud->shards, listener, listener_context);
 }
 
@@ -63,19 +81,49 @@ static void on_turn(struct timer *timer, int64_t now_us)
 
 static void addresses_changed(struct server *server)
 {
-	struct cloud *cloud = container_of(server, struct cloud, server);
-	for (uint32_t i = 0; i < cloud->count; i++)
-		session_addresses_changed(cloud->sessions[i]);
+	struct cloud *cloud = container_of(server, struct cloud_server, server)->cloud;
+	for (uint32_t i = 0; i < cloud->count; i++) {
+		if (cloud->sessions[i]->server == server)
+			session_addresses_changed(cloud->sessions[i]);
+	}
 }
 
-static int create_sessions(struct cloud *cloud, const struct conf *conf)
+/* The server of these terms, a new one where there is none. */
+static struct server *server_of(
+	struct cloud *cloud, const struct conf_enos *enos, struct resolver_client *resolver)
 {
+	list_for_each (link, &cloud->servers) {
+		struct server *server = &container_of(link, struct cloud_server, link)->server;
+		if (server->port == enos->port && strcmp(server->host, enos->host) == 0)
+			return server;
+	}
+	struct cloud_server *entry = must_alloc(sizeof(*entry));
+	entry->cloud = cloud;
+	entry->server = (struct server){ .loop = cloud->plane.loop,
+		.resolver = resolver,
+		.host = enos->host,
+		.port = enos->port,
+		.changed = addresses_changed };
+	server_init(&entry->server);
+	list_append(&cloud->servers, &entry->link);
+	return &entry->server;
+}
+
+static const struct conf_enos *terms_of(const struct conf *conf, uint32_t device)
+{
+	const struct conf_enos *own = conf->devices[device].enos;
+	return own ? own : &conf->enos;
+}
+
+static int create_sessions(struct cloud *cloud, const struct cloud_setup *from)
+{
+	const struct conf *conf = from->conf;
 	cloud->sessions = must_array(conf->device_count, sizeof(*cloud->sessions));
 	for (uint32_t i = 0; i < conf->device_count; i++) {
 		const struct session_setup setup = {
 			.plane = &cloud->plane,
-			.server = &cloud->server,
-			.enos = &conf->enos,
+			.server = server_of(cloud, terms_of(conf, i), from->resolver),
+			.enos = terms_of(conf, i),
 			.device = &conf->devices[i],
 			.number = i,
 		};
@@ -85,6 +133,27 @@ static int create_sessions(struct cloud *cloud, const struct conf *conf)
 		cloud->count = i + 1;
 	}
 	return 0;
+}
+
+/* What endpoints are made by, as the devices need them. */
+static int create_endpoints(struct cloud *cloud, const struct conf *conf)
+{
+	struct shards_setup setup = {
+		.loop = cloud->plane.loop,
+		.max_payload = conf->enos.max_payload,
+		.response_timeout_ms = conf->enos.response_timeout_ms,
+	};
+	bool secured = false;
+	for (uint32_t i = 0; i < conf->device_count; i++) {
+		const struct conf_enos *enos = terms_of(conf, i);
+		secured |= enos->security == SECURITY_DTLS;
+		if (enos->max_payload > setup.max_payload)
+			setup.max_payload = enos->max_payload;
+	}
+	int result = shards_create(&cloud->shards, &setup);
+	if (result < 0 || !secured)
+		return result;
+	return secure_create(&cloud->secure, setup.loop, setup.response_timeout_ms);
 }
 
 static void mark_ready(struct cloud *cloud, struct session *session);
@@ -136,11 +205,6 @@ static int create_spool(struct cloud *cloud, const struct conf *conf)
 int cloud_create(struct cloud **result, const struct cloud_setup *setup)
 {
 	const struct conf *conf = setup->conf;
-	const struct shards_setup shards = {
-		.loop = setup->loop,
-		.max_payload = conf->enos.max_payload,
-		.response_timeout_ms = conf->enos.response_timeout_ms,
-	};
 	struct cloud *cloud = must_alloc(sizeof(*cloud));
 	cloud->plane.loop = setup->loop;
 	cloud->plane.listener = setup->listener;
@@ -149,20 +213,16 @@ int cloud_create(struct cloud **result, const struct cloud_setup *setup)
 	cloud->turn.expired = on_turn;
 	list_init(&cloud->ready);
 	list_init(&cloud->displaced);
-	cloud->server.loop = setup->loop;
-	cloud->server.resolver = setup->resolver;
-	cloud->server.host = conf->enos.host;
-	cloud->server.port = conf->enos.port;
-	cloud->server.changed = addresses_changed;
-	server_init(&cloud->server);
+	list_init(&cloud->servers);
+	cloud->plane.state_dir = conf->gateway.state_dir;
 	create_calendar(cloud, setup);
 	int error = crypto_create(&cloud->plane.crypto);
 	if (error == 0)
-		error = shards_create(&cloud->shards, &shards);
+		error = create_endpoints(cloud, conf);
 	if (error == 0)
 		error = create_spool(cloud, conf);
 	if (error == 0)
-		error = create_sessions(cloud, conf);
+		error = create_sessions(cloud, setup);
 	if (error < 0) {
 		cloud_destroy(cloud);
 		return error;
@@ -176,7 +236,8 @@ void cloud_destroy(struct cloud *cloud)
 	if (!cloud)
 		return;
 	cloud_save(cloud);
-	server_finish(&cloud->server);
+	list_for_each (link, &cloud->servers)
+		server_finish(&container_of(link, struct cloud_server, link)->server);
 	loop_disarm(cloud->plane.loop, &cloud->turn);
 	calendar_finish(&cloud->plane.calendar);
 	for (uint32_t i = 0; i < cloud->count; i++)
@@ -191,6 +252,11 @@ void cloud_destroy(struct cloud *cloud)
 	ledger_destroy(cloud->plane.ledger);
 	spool_destroy(cloud->plane.spool);
 	shards_destroy(cloud->shards);
+	secure_destroy(cloud->secure);
+	list_for_each (link, &cloud->servers) {
+		list_remove(link);
+		free(container_of(link, struct cloud_server, link));
+	}
 	crypto_destroy(cloud->plane.crypto);
 	payload_finish(&cloud->plane.payload);
 	buffer_finish(&cloud->plane.path);
@@ -208,8 +274,8 @@ static int64_t spread_us(const struct cloud *cloud, const struct conf_enos *enos
 
 void cloud_start(struct cloud *cloud)
 {
-	if (cloud->count)
-		server_start(&cloud->server);
+	list_for_each (link, &cloud->servers)
+		server_start(&container_of(link, struct cloud_server, link)->server);
 	int64_t now_us = loop_now(cloud->plane.loop);
 	for (uint32_t i = 0; i < cloud->count; i++) {
 		struct session *session = cloud->sessions[i];

@@ -47,6 +47,9 @@ struct cloud_setup {
 	struct cloud_listener listener;
 };
 
+/* The longest payload of a report that is not split, and of a reply. */
+uint32_t cloud_payload_max(const struct conf_enos *enos);
+
 int cloud_create(struct cloud **cloud, const struct cloud_setup *setup);
 void cloud_destroy(struct cloud *cloud);
 /* Begins the sessions, spread over conf->enos.start_spread_ms. */

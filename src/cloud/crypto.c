@@ -83,11 +83,20 @@ void crypto_auth_sign(char sign[65], const char *product_key, const char *device
 	hex_upper(sign, sum, sizeof(sum));
 }
 
+void crypto_sum(char text[65], const void *bytes, size_t size)
+{
+	uint8_t sum[SHA256_DIGEST_LENGTH];
+	digest(sum, bytes, size);
+	hex_upper(text, sum, sizeof(sum));
+	explicit_bzero(sum, sizeof(sum));
+}
+
 void crypto_key(uint8_t key[CRYPTO_KEY_SIZE], const char *secret)
 {
 	uint8_t sum[SHA256_DIGEST_LENGTH];
 	digest(sum, secret, strlen(secret));
 	memcpy(key, sum + 8, CRYPTO_KEY_SIZE);
+	explicit_bzero(sum, sizeof(sum));
 }
 
 int crypto_sign(struct crypto *crypto, enum crypto_cipher cipher, const uint8_t iv[16],
@@ -120,7 +129,7 @@ void crypto_random(void *bytes, size_t size)
 {
 	static uint8_t pool[256];
 	static size_t left;
-	assert(size <= sizeof(pool));
+	assert(size <= sizeof(pool)); /* libcoap asks for 32 at most */
 	if (left < size) {
 		/* Up to 256 bytes come whole, once the kernel has any at all. */
 		while (getrandom(pool, sizeof(pool), 0) != (ssize_t)sizeof(pool)) {

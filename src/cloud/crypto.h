@@ -33,6 +33,9 @@ int crypto_sign(struct crypto *crypto, enum crypto_cipher cipher, const uint8_t 
 	const uint8_t key[CRYPTO_KEY_SIZE], const char *token, uint64_t n,
 	char signature[CRYPTO_SIGNATURE_ROOM]);
 
+/* SHA-256 of the bytes: 64 upper-case digits and a NUL. */
+void crypto_sum(char sum[65], const void *bytes, size_t size);
+
 /* Bytes that nobody can guess. */
 void crypto_random(void *bytes, size_t size);
 /* An even choice below the limit, which is not 0. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cloud/delivery.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,8 +62,9 @@ static char *own_topic(const struct session *session, const char *text, size_t s
 	return must_printf("%.*s", (int)size, text);
 }
 
-static void deliver(
-	struct session *session, const char *topic, const void *payload, size_t size, bool partial)
+/* fault: why it cannot be run, as far as that is known; NULL. */
+static void deliver(struct session *session, const char *topic, const void *payload, size_t size,
+	const char *fault)
 {
 	const struct cloud_listener *listener = &session->plane->listener;
 	struct command *command;
@@ -71,8 +73,8 @@ static void deliver(
 		&command, session->number, ORIGIN_CLOUD, topic, payload, size, why, sizeof(why));
 	command->received_us = loop_now(session->plane->loop);
 	session->counters[COUNT_COMMANDS]++;
-	if (partial) {
-		snprintf(why, sizeof(why), "the command is larger than one message");
+	if (fault) {
+		snprintf(why, sizeof(why), "%s", fault);
 		result = -1;
 	}
 	if (result < 0) {
@@ -102,7 +104,7 @@ static void read_options(struct session *session, const struct cloud_response *r
 		return;
 	}
 	if (response->command) {
-		deliver(session, topic, response->command, response->command_size, false);
+		deliver(session, topic, response->command, response->command_size, NULL);
 		return;
 	}
 	if (session->fruitless >= FRUITLESS_MAX)
@@ -111,7 +113,30 @@ static void read_options(struct session *session, const struct cloud_response *r
 	session->waiting_command = TAKE(topic);
 }
 
-void delivery_read(struct session *session, const struct cloud_response *response)
+/* What a GET brought: a command, or a block of one.  True: another block is to be asked for. */
+static bool take_fetched(
+	struct session *session, const char *topic, const struct cloud_response *response)
+{
+	struct buffer *whole = &session->blocks.incoming;
+	const struct block *block = &response->block2;
+	if (!block->more && !block->number) {
+		deliver(session, topic, response->payload, response->size, NULL);
+		return false;
+	}
+	int result = blocks_take(&session->blocks, response);
+	if (result > 0)
+		return true;
+	if (result == 0)
+		deliver(session, topic, whole->data, whole->size, NULL);
+	else
+		deliver(session, topic, response->payload, response->size,
+			result == -EMSGSIZE ? "the command is larger than 64 KiB"
+					    : "the blocks of the command do not fit together");
+	blocks_restart(&session->blocks);
+	return false;
+}
+
+bool delivery_read(struct session *session, const struct cloud_response *response)
 {
 	const char *topic;
 	bool good = response->code >> 5 == 2;
@@ -119,9 +144,8 @@ void delivery_read(struct session *session, const struct cloud_response *respons
 		!(good && response->size);
 	session->fruitless = fruitless ? session->fruitless + 1 : 0;
 	if (was_fetch(session, &topic)) {
-		if (good && response->size)
-			deliver(session, topic, response->payload, response->size,
-				response->partial);
+		if (good && response->size && take_fetched(session, topic, response))
+			return true;
 		/* Answered, it waits no longer, unless an option says so again. */
 		if (session->purpose == PURPOSE_FETCH && (good || response->code == CODE(4, 4))) {
 			free(session->waiting_command);
@@ -130,4 +154,5 @@ void delivery_read(struct session *session, const struct cloud_response *respons
 	}
 	if (response->topic)
 		read_options(session, response);
+	return false;
 }

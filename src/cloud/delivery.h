@@ -7,8 +7,9 @@
 
 /*
  * Looks for a command in a response: options 2100 and 2102; and the payload, where the request was a
- * GET for a command.  To be called once for each response, before the session moves on.
+ * GET for a command.  To be called once for each response, before the session moves on.  True: it was
+ * a block of one, and the next is to be asked for.
  */
-void delivery_read(struct session *session, const struct cloud_response *response);
+bool delivery_read(struct session *session, const struct cloud_response *response);
 
 #endif

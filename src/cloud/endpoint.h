@@ -25,6 +25,19 @@
 
 enum request_method { REQUEST_GET = 1, REQUEST_POST = 2 };
 
+/* A part of a payload (RFC 7959): number * size bytes stand before it. */
+struct block {
+	bool there;
+	bool more; /* others follow it */
+	uint8_t exponent; /* its size is 16 << exponent bytes; 0 to 6 */
+	uint32_t number;
+};
+#define BLOCK_EXPONENT_MAX 6
+static inline uint32_t block_size(const struct block *block)
+{
+	return 16u << block->exponent;
+}
+
 /* All of it is valid for the call only. */
 struct cloud_request {
 	enum request_method method;
@@ -32,6 +45,8 @@ struct cloud_request {
 	const char *path; /* "topic/sys/...": a Uri-Path option for each part between slashes */
 	const char *signature; /* option 2101; NULL: none */
 	int content_format;
+	struct block block1; /* which part of its payload the request carries */
+	struct block block2; /* which part of the answer is asked for */
 	const void *payload;
 	size_t size;
 };
@@ -40,7 +55,8 @@ struct cloud_request {
 struct cloud_response {
 	uint64_t token; /* 0 where it is not 8 bytes long */
 	uint8_t code; /* as on the wire: CODE(2, 4) is 2.04 */
-	bool partial; /* a block, and more blocks are to follow */
+	struct block block1; /* which part of the request it answers */
+	struct block block2; /* which part of the answer it is */
 	const void *payload;
 	size_t size;
 	const char *topic; /* option 2100, not terminated; NULL: none */
@@ -55,22 +71,44 @@ enum endpoint_failure {
 	ENDPOINT_UNREACHABLE, /* an ICMP error; retransmission goes on */
 	ENDPOINT_BROKEN, /* it could not be sent */
 	ENDPOINT_SPOOFED, /* an acknowledgement with a wrong token: no other one will be heard */
+	/* Of secured ones; connect() has to come before the next request. */
+	ENDPOINT_CLOSED, /* the peer has ended the association */
+	ENDPOINT_MUTE, /* nobody answered the handshake */
+	ENDPOINT_KEY_DOUBTED, /* the handshake went silent once the key was used */
+	ENDPOINT_KEY_REFUSED,
+	ENDPOINT_IDENTITY_REFUSED,
+	ENDPOINT_CIPHER_REFUSED,
+	ENDPOINT_HANDSHAKE_FAILED, /* in another way */
 };
 
 /* Upcalls, never from within a call of the endpoint's functions. */
 struct endpoint_listener {
 	/* False: an answer to nothing that was asked. */
 	bool (*response)(void *context, const struct cloud_response *response);
+	/* token is 0 where no request was in flight. */
 	void (*failed)(void *context, enum endpoint_failure failure, uint64_t token);
+	/* The handshake of a secured endpoint is over. */
+	void (*connected)(void *context);
+};
+
+/* Who a secured endpoint is, and how it shows that; valid for the call only. */
+struct endpoint_secret {
+	const char *identity;
+	const uint8_t *key; /* may hold zero bytes */
+	size_t size;
 };
 
 struct endpoint;
 struct endpoint_class {
-	/* Sends to that address from now on, from a port of its own.  0 or -errno. */
-	int (*connect)(struct endpoint *endpoint, const union address *address);
+	/*
+	 * Sends to that address from now on, from a port of its own.  0 or -errno.  A secured endpoint
+	 * needs the secret; within the response timeout it tells whether it is connected or has failed.
+	 */
+	int (*connect)(struct endpoint *endpoint, const union address *address,
+		const struct endpoint_secret *secret);
 	/* The one before has ended or was cancelled.  0, or -errno: nothing was sent. */
 	int (*send)(struct endpoint *endpoint, const struct cloud_request *request);
-	/* Ends retransmission; an answer may come all the same. */
+	/* Ends retransmission, or the handshake; an answer may come all the same. */
 	void (*cancel)(struct endpoint *endpoint);
 	void (*destroy)(struct endpoint *endpoint);
 };
@@ -84,8 +122,8 @@ struct endpoint {
 /* Where endpoints come from. */
 struct endpoint_source {
 	void *context;
-	struct endpoint *(*open)(
-		void *context, const struct endpoint_listener *listener, void *listener_context);
+	struct endpoint *(*open)(void *context, bool secured,
+		const struct endpoint_listener *listener, void *listener_context);
 };
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cloud/handshake.h"
 #include "util/alloc.h"
 #include "util/log.h"
 
@@ -13,12 +14,12 @@
 /* A token is refused this often in a row before the message is suspected instead. */
 #define SUSPECT_MESSAGE_AFTER 4
 
-static int connect_endpoint(struct session *session)
+int exchange_connect(struct session *session, const struct endpoint_secret *secret)
 {
 	const union address *address = server_address(session->server, session->address_number);
 	if (!address)
 		return -EHOSTUNREACH;
-	int result = session->endpoint->class->connect(session->endpoint, address);
+	int result = session->endpoint->class->connect(session->endpoint, address, secret);
 	if (result == 0) {
 		session->address = *address;
 		session->connected = true;
@@ -26,11 +27,10 @@ static int connect_endpoint(struct session *session)
 	return result;
 }
 
-/* Sends the request under a token of its own; a retransmission by the library keeps it. */
-static int transmit(struct session *session, struct cloud_request *request)
+int exchange_transmit(struct session *session, struct cloud_request *request)
 {
 	if (!session->connected) {
-		int result = connect_endpoint(session);
+		int result = session_secure(session) ? -ENOTCONN : exchange_connect(session, NULL);
 		if (result < 0)
 			return result;
 	}
@@ -67,7 +67,7 @@ int exchange_login(struct session *session)
 	};
 	session->login = true;
 	session->counters[COUNT_LOGINS]++;
-	return transmit(session, &request);
+	return exchange_transmit(session, &request);
 }
 
 /* Sends a message on a topic of the device's, signed where the dialect wants it. */
@@ -86,7 +86,9 @@ static int transmit_message(
 	buffer_put_text(&plane->path, topic);
 	buffer_put_text(&plane->path, tail);
 	request->path = buffer_text(&plane->path);
-	if (enos->dialect == DIALECT_SIGNED) {
+	if (enos->block_wise)
+		blocks_cut(&session->blocks, request, enos->max_payload);
+	if (enos->dialect == DIALECT_SIGNED && !session_secure(session)) {
 		enum crypto_cipher cipher = enos->signature_cipher == CIPHER_AES_128_ECB
 			? CRYPTO_AES_128_ECB
 			: CRYPTO_AES_128_CBC;
@@ -95,7 +97,7 @@ static int transmit_message(
 		request->signature = signature;
 	}
 	session->login = false;
-	return transmit(session, request);
+	return exchange_transmit(session, request);
 }
 
 static int send_reply(struct session *session)
@@ -114,6 +116,7 @@ static int send_reply(struct session *session)
 static int send_get(struct session *session, const char *topic)
 {
 	struct cloud_request request = { .method = REQUEST_GET, .content_format = CONTENT_NONE };
+	blocks_ask(&session->blocks, &request);
 	return transmit_message(session, &request, topic, "");
 }
 
@@ -168,6 +171,7 @@ static int send_reports(struct session *session)
 	const struct plane *plane = session->plane;
 	const struct payload_terms terms = {
 		.max_size = session->enos->max_payload,
+		.max_whole = cloud_payload_max(session->enos),
 		.batch = session->enos->batch && !session->singly,
 		.late_ms = late_ms(session),
 		.calendar = &plane->calendar,
@@ -296,6 +300,7 @@ static enum input read_unauthorised(struct session *session, char *reason, size_
 	session->counters[COUNT_UNAUTHORISED]++;
 	free(session->token);
 	session->token = NULL;
+	session->secured = false;
 	if (session->suspect) {
 		session->counters[COUNT_REFUSED]++;
 		exchange_refused(session, "4.01 to this message alone, under a token that is good");
@@ -308,8 +313,10 @@ static enum input read_unauthorised(struct session *session, char *reason, size_
 	if (!session->locked_out++)
 		return INPUT_UNAUTHORISED;
 	snprintf(reason, room,
-		"4.01 although the login was accepted: check enos.dialect and the signature's "
-		"settings");
+		session_secure(session)
+			? "4.01 although the handshake was accepted: check the device in EnOS"
+			: "4.01 although the login was accepted: check enos.dialect and the "
+			  "signature's settings");
 	return INPUT_SHUT_OUT;
 }
 
@@ -332,10 +339,23 @@ enum input exchange_read(
 	struct session *session, const struct cloud_response *response, char *reason, size_t room)
 {
 	*reason = 0;
+	if (session->login && session_secure(session))
+		return handshake_read(session, response, reason, room);
 	if (session->login)
 		return read_login(session, response, reason, room);
 	if (response->code == CODE(4, 1))
 		return read_unauthorised(session, reason, room);
+	const char *why;
+	switch (blocks_judge(&session->blocks, response, &why)) {
+	case BLOCKS_NEXT:
+		return INPUT_PART;
+	case BLOCKS_REFUSED:
+		session->counters[COUNT_REFUSED]++;
+		snprintf(reason, room, "%s", why);
+		return INPUT_REFUSED;
+	case BLOCKS_WHOLE:
+		break;
+	}
 	bool get = session->purpose == PURPOSE_FETCH ||
 		(session->purpose == PURPOSE_POLL && session->enos->dialect == DIALECT_SIGNED);
 	if (response->code >> 5 != 2)
@@ -349,6 +369,7 @@ static void end_message(struct session *session)
 {
 	session->purpose = PURPOSE_NONE;
 	session->suspect = false;
+	blocks_finish(&session->blocks);
 	session->failures = session->silences = session->locked_out = 0;
 }
 

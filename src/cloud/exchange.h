@@ -5,6 +5,13 @@
 
 #include "cloud/session.h"
 
+/* Connects the endpoint to the server's address; the secret is for a secured one.  0 or -errno. */
+int exchange_connect(struct session *session, const struct endpoint_secret *secret);
+/*
+ * Sends the request under a token of its own, which a retransmission keeps; connects a plain endpoint
+ * first where it is not.  0 or -errno.
+ */
+int exchange_transmit(struct session *session, struct cloud_request *request);
 /* Sends the login.  0 or -errno. */
 int exchange_login(struct session *session);
 /* Chooses what goes next.  False: nothing waits. */

@@ -65,17 +65,34 @@ static bool is_over(const struct ledger *ledger, const struct entry *entry, int6
 		entry->record.state == RECORD_DELIVERED;
 }
 
-static void forget_old(struct ledger *ledger, uint32_t device, int64_t now_us)
+static bool is_crowded(const struct ledger *ledger, uint32_t device)
+{
+	return ledger->counts[device] >= LEDGER_DEVICE_MAX || ledger->count >= LEDGER_MAX;
+}
+
+static void make_room(struct ledger *ledger, uint32_t device, bool repeats, int64_t now_us)
 {
 	list_for_each (link, &ledger->devices[device]) {
 		struct entry *entry = container_of(link, struct entry, link);
-		bool crowded = ledger->counts[device] >= LEDGER_DEVICE_MAX ||
-			ledger->count >= LEDGER_MAX;
-		if (!is_over(ledger, entry, now_us) && !(crowded && is_done(entry)))
+		if (!is_crowded(ledger, device))
+			return;
+		if (!is_done(entry) || entry->record.repeat != repeats)
 			continue;
 		ledger->forgotten += now_us < entry->until_us;
 		forget(ledger, entry);
 	}
+}
+
+static void forget_old(struct ledger *ledger, uint32_t device, int64_t now_us)
+{
+	list_for_each (link, &ledger->devices[device]) {
+		struct entry *entry = container_of(link, struct entry, link);
+		if (is_over(ledger, entry, now_us))
+			forget(ledger, entry);
+	}
+	/* Repeats first: what they repeat would run again if they pushed it out. */
+	make_room(ledger, device, true, now_us);
+	make_room(ledger, device, false, now_us);
 }
 
 /* The newest ones are asked for most. */

@@ -200,7 +200,8 @@ static int write_raw(
 	draft->last = true;
 	if (report->size > max)
 		return refuse(payload,
-			"%u raw bytes are more than the %zu of a message (enos.max_payload)",
+			"the script reported %u raw bytes, more than the %zu that go in a message: "
+			"check max_payload and block_wise in enos",
 			report->size, max);
 	buffer_clear(&payload->topic);
 	buffer_put_text(&payload->topic, "thing/model/up_raw");
@@ -220,9 +221,10 @@ int payload_write(struct payload *payload, const struct report *const *reports, 
 	struct draft *draft, const struct payload_terms *terms)
 {
 	const struct report *report = reports[0];
+	size_t whole = terms->max_whole > terms->max_size ? terms->max_whole : terms->max_size;
 	size_t together = draft->count ? draft->count : terms->batch && !draft->from ? count : 1;
 	if (report->kind == REPORT_RAW)
-		return write_raw(payload, report, draft, terms->max_size);
+		return write_raw(payload, report, draft, whole);
 	if (together > 1) {
 		uint32_t done = put_batch(payload, reports, together, draft->id, terms);
 		if (done > 1) {
@@ -236,7 +238,8 @@ int payload_write(struct payload *payload, const struct report *const *reports, 
 	if (report->kind == REPORT_EVENT && !event_name_fits(report->name))
 		return refuse(payload, "\"%s\" cannot be the name of an event", report->name);
 	begin_report(payload, draft->id, report, is_late(report, terms));
-	size_t max = terms->max_size > END_ROOM ? terms->max_size - END_ROOM : 0;
+	size_t max = report->kind == REPORT_EVENT ? whole : terms->max_size;
+	max = max > END_ROOM ? max - END_ROOM : 0;
 	int result = put_items(payload, report, terms, draft, max);
 	buffer_put_byte(&payload->body, '}');
 	return result;

@@ -31,6 +31,7 @@ struct payload {
 
 struct payload_terms {
 	uint32_t max_size; /* bytes of the body */
+	uint32_t max_whole; /* of one that cannot be split, where that is more */
 	bool batch; /* may join reports */
 	int64_t late_ms; /* points from before that must not become the current value; 0: none are */
 	const struct calendar *calendar; /* corrects times; NULL: all are right */

@@ -7,8 +7,8 @@
 
 #include "cloud/delivery.h"
 #include "cloud/exchange.h"
+#include "cloud/handshake.h"
 #include "util/alloc.h"
-#include "util/json.h"
 #include "util/log.h"
 
 /* Silences in a row after which the address is doubted. */
@@ -50,6 +50,7 @@ static const struct transition transitions[][INPUTS] = {
 		[INPUT_PAUSE] = { rest, SESSION_OFFLINE },
 	},
 	[SESSION_AUTHENTICATING] = {
+		[INPUT_ACTIVATED] = { login, SESSION_AUTHENTICATING },
 		[INPUT_TOKEN] = { proceed, SESSION_ONLINE },
 		[INPUT_SHUT_OUT] = { back_off, SESSION_WAITING },
 		[INPUT_LOST] = { back_off, SESSION_WAITING },
@@ -57,6 +58,7 @@ static const struct transition transitions[][INPUTS] = {
 	},
 	[SESSION_ONLINE] = {
 		[INPUT_WORK] = { proceed, SESSION_ONLINE },
+		[INPUT_PART] = { proceed, SESSION_ONLINE },
 		[INPUT_DONE] = { conclude, SESSION_ONLINE },
 		[INPUT_REFUSED] = { give_up, SESSION_ONLINE },
 		[INPUT_UNAUTHORISED] = { login, SESSION_AUTHENTICATING },
@@ -70,6 +72,7 @@ static const struct transition transitions[][INPUTS] = {
 	[SESSION_WAITING] = {
 		/* Answers after the deadline, to what was sent last. */
 		[INPUT_TOKEN] = { proceed, SESSION_ONLINE },
+		[INPUT_PART] = { proceed, SESSION_ONLINE },
 		[INPUT_DONE] = { conclude, SESSION_ONLINE },
 		[INPUT_REFUSED] = { give_up, SESSION_ONLINE },
 		[INPUT_DUE] = { proceed, SESSION_ONLINE },
@@ -83,19 +86,6 @@ static const struct transition transitions[][INPUTS] = {
 		[INPUT_RESUME] = { seek, SESSION_RESOLVING },
 	},
 };
-
-const char *session_state_name(enum session_state state)
-{
-	static const char *const names[] = {
-		[SESSION_IDLE] = "idle",
-		[SESSION_RESOLVING] = "resolving",
-		[SESSION_AUTHENTICATING] = "authenticating",
-		[SESSION_ONLINE] = "online",
-		[SESSION_WAITING] = "waiting",
-		[SESSION_OFFLINE] = "offline",
-	};
-	return (size_t)state < sizeof(names) / sizeof(*names) ? names[state] : "unknown";
-}
 
 /* Whether a line about this session may be written now: many may change at the same time. */
 static bool may_speak(struct session *session)
@@ -142,8 +132,9 @@ void session_step(struct session *session, enum input input, const char *reason)
 bool session_authorised(const struct session *session)
 {
 	int64_t lifetime_us = session->enos->lifetime_s * USEC_PER_SEC;
-	return session->token && session->sequence < SEQUENCE_MAX &&
-		loop_now(session->plane->loop) - session->contact_us < lifetime_us;
+	bool good = session_secure(session) ? session->secured
+					    : session->token && session->sequence < SEQUENCE_MAX;
+	return good && loop_now(session->plane->loop) - session->contact_us < lifetime_us;
 }
 
 /*
@@ -202,9 +193,14 @@ static void login(struct session *session, const char *reason)
 	(void)reason;
 	free(session->token);
 	session->token = NULL;
-	int result = exchange_login(session);
+	session->secured = false;
+	blocks_restart(&session->blocks);
+	bool secure = session_secure(session);
+	int result = secure ? handshake_begin(session) : exchange_login(session);
 	if (result < 0)
 		session_step(session, INPUT_LOST, strerror(-result));
+	else if (secure)
+		session->due_us = 0; /* the endpoint tells how the handshake ends */
 	else
 		wait_for_answer(session);
 }
@@ -263,6 +259,7 @@ static void ask(struct session *session, const char *reason)
 static void back_off(struct session *session, const char *reason)
 {
 	const struct conf_enos *enos = session->enos;
+	blocks_restart(&session->blocks);
 	uint32_t doublings = session->failures < 16 ? session->failures : 16;
 	int64_t wait_ms = (int64_t)enos->retry_min_ms << doublings;
 	if (wait_ms > enos->retry_max_ms)
@@ -283,7 +280,7 @@ static void rest(struct session *session, const char *reason)
 	if (session->in_flight)
 		session->endpoint->class->cancel(session->endpoint);
 	session->in_flight = false;
-	session->connected = false;
+	session->connected = session->secured = false;
 	session->due_us = 0;
 	loop_disarm(session->plane->loop, &session->timer);
 	free(TAKE(session->token));
@@ -312,9 +309,17 @@ static void speak(struct session *session, const char *reason)
 		session_step(session, INPUT_RESUME, "");
 }
 
+/* The association is gone, or a peer that was started again knows nothing of it. */
+static void unsecure(struct session *session)
+{
+	if (session_secure(session))
+		session->secured = session->connected = false;
+}
+
 /* Nobody answered: perhaps the name means another address now, or ours has changed. */
 static void doubt_address(struct session *session)
 {
+	unsecure(session);
 	if (++session->silences < DOUBT_AFTER)
 		return;
 	server_suspect(session->server);
@@ -365,8 +370,9 @@ static bool on_response(void *context, const struct cloud_response *response)
 	session->answered = true;
 	session->contact_us = session->sent_us;
 	session->silences = 0;
-	delivery_read(session, response);
-	enum input input = exchange_read(session, response, reason, sizeof(reason));
+	bool part = delivery_read(session, response);
+	enum input input = part ? INPUT_PART
+				: exchange_read(session, response, reason, sizeof(reason));
 	bool good = input == INPUT_TOKEN || input == INPUT_DONE || input == INPUT_REFUSED;
 	if (good && session->state != SESSION_OFFLINE)
 		queue_set_online(&session->queue, true);
@@ -374,22 +380,58 @@ static bool on_response(void *context, const struct cloud_response *response)
 	return true;
 }
 
-static void on_failed(void *context, enum endpoint_failure failure, uint64_t token)
+static const char *failure_reason(enum endpoint_failure failure)
 {
 	static const char *const reasons[] = {
 		[ENDPOINT_SILENT] = "no answer to the last retransmission",
 		[ENDPOINT_RESET] = "the cloud reset the message",
+		[ENDPOINT_UNREACHABLE] = "the cloud cannot be reached",
 		[ENDPOINT_BROKEN] = "the message could not be sent",
 		[ENDPOINT_SPOOFED] = "acknowledged with a wrong token",
+		[ENDPOINT_CLOSED] = "the cloud ended the DTLS session",
+		[ENDPOINT_MUTE] = "no answer to the DTLS handshake: check host, port and that the "
+				  "server speaks DTLS",
+		[ENDPOINT_KEY_DOUBTED] = "the DTLS handshake went silent once the secret was used: "
+					 "check the secret",
+		[ENDPOINT_KEY_REFUSED] = "the DTLS handshake was refused: check the secret",
+		[ENDPOINT_IDENTITY_REFUSED] = "the DTLS handshake was refused: the cloud does not "
+					      "know the device: check product_key and device_key",
+		[ENDPOINT_CIPHER_REFUSED] = "the DTLS handshake was refused: no cipher suite in "
+					    "common, or an unknown device",
+		[ENDPOINT_HANDSHAKE_FAILED] = "the DTLS handshake failed",
 	};
+	return reasons[failure];
+}
+
+static void fail_handshake(struct session *session, enum endpoint_failure failure)
+{
+	session->in_flight = false;
+	session->counters[COUNT_HANDSHAKE_FAILURES]++;
+	/* In turns: one of the two may be out of date, and either may be right. */
+	session->secret_doubted = handshake_refused(failure) && session->secret &&
+		!session->activating;
+	if (failure == ENDPOINT_MUTE)
+		doubt_address(session);
+	session_step(session, handshake_refused(failure) ? INPUT_SHUT_OUT : INPUT_LOST,
+		failure_reason(failure));
+}
+
+static void on_failed(void *context, enum endpoint_failure failure, uint64_t token)
+{
 	struct session *session = context;
 	if (failure == ENDPOINT_UNREACHABLE) {
 		/* Anyone can send such an error, and the next retransmission may be answered. */
 		session->counters[COUNT_UNREACHABLE]++;
 		return;
 	}
+	if (failure >= ENDPOINT_CLOSED)
+		unsecure(session);
 	if (!session->in_flight || token != session->sent_token)
 		return;
+	if (failure > ENDPOINT_CLOSED) {
+		fail_handshake(session, failure);
+		return;
+	}
 	session->in_flight = false;
 	if (failure == ENDPOINT_RESET)
 		session->counters[COUNT_RESETS]++;
@@ -397,12 +439,34 @@ static void on_failed(void *context, enum endpoint_failure failure, uint64_t tok
 		session->counters[COUNT_TIMEOUTS]++;
 	if (failure != ENDPOINT_SPOOFED)
 		doubt_address(session);
-	session_step(session, INPUT_LOST, reasons[failure]);
+	session_step(session, INPUT_LOST, failure_reason(failure));
+}
+
+static void on_connected(void *context)
+{
+	struct session *session = context;
+	session->in_flight = false;
+	session->silences = 0;
+	if (session->state != SESSION_AUTHENTICATING)
+		return;
+	if (session->activating) {
+		int result = handshake_ask(session);
+		if (result < 0)
+			session_step(session, INPUT_LOST, strerror(-result));
+		else
+			wait_for_answer(session);
+		return;
+	}
+	session->secured = true;
+	session->contact_us = loop_now(session->plane->loop);
+	queue_set_online(&session->queue, true);
+	session_step(session, INPUT_TOKEN, "");
 }
 
 const struct endpoint_listener session_endpoint_listener = {
 	.response = on_response,
 	.failed = on_failed,
+	.connected = on_connected,
 };
 
 void session_work(struct session *session)
@@ -417,8 +481,9 @@ void session_start(struct session *session, int64_t at_us)
 
 void session_rekey(struct session *session)
 {
-	crypto_key(session->key, session->device->secret);
+	handshake_set_key(session);
 	free(TAKE(session->token));
+	session->secured = false;
 	session->failures = 0;
 	bool begun = session->state != SESSION_IDLE && session->state != SESSION_RESOLVING;
 	if (begun && !session->in_flight)
@@ -437,7 +502,7 @@ void session_pause(struct session *session, bool paused)
 void session_addresses_changed(struct session *session)
 {
 	if (!server_has(session->server, &session->address)) {
-		session->connected = false;
+		session->connected = session->secured = false;
 		session->address_number = 0;
 	}
 	session_step(session, INPUT_ADDRESS, "");
@@ -457,10 +522,11 @@ int session_create(struct session **result, const struct session_setup *setup)
 	session->queue.calendar = &session->plane->calendar;
 	if (session->plane->spool)
 		spool_attach(session->plane->spool, session->number, &session->queue);
-	crypto_key(session->key, session->device->secret);
+	handshake_load(session);
 	struct endpoint_source *source = &session->plane->endpoints;
 	errno = 0;
-	session->endpoint = source->open(source->context, &session_endpoint_listener, session);
+	session->endpoint = source->open(
+		source->context, session_secure(session), &session_endpoint_listener, session);
 	if (!session->endpoint) {
 		int error = errno ? errno : EIO;
 		session_destroy(session);
@@ -479,51 +545,10 @@ void session_destroy(struct session *session)
 	loop_disarm(session->plane->loop, &session->timer);
 	list_remove(&session->ready);
 	queue_finish(&session->queue);
+	blocks_finish(&session->blocks);
 	free(session->token);
+	handshake_forget(session);
 	free(session->waiting_command);
 	free(session->trouble);
 	free(session);
-}
-
-const char *counter_name(enum counter counter)
-{
-	static const char *const names[] = {
-		[COUNT_REQUESTS] = "requests",
-		[COUNT_LOGINS] = "logins",
-		[COUNT_POLLS] = "polls",
-		[COUNT_ACKNOWLEDGED] = "acknowledged",
-		[COUNT_REJECTED] = "rejected",
-		[COUNT_DROPPED] = "dropped",
-		[COUNT_REPLACED] = "replaced",
-		[COUNT_REFUSED_BATCHES] = "refused_batches",
-		[COUNT_REPLIES] = "replies",
-		[COUNT_REFUSED_REPLIES] = "refused_replies",
-		[COUNT_TIMEOUTS] = "timeouts",
-		[COUNT_RESETS] = "resets",
-		[COUNT_UNREACHABLE] = "unreachable",
-		[COUNT_UNAUTHORISED] = "unauthorised",
-		[COUNT_REFUSED] = "refused",
-		[COUNT_SERVER_ERRORS] = "server_errors",
-		[COUNT_STRANGERS] = "wrong_tokens",
-		[COUNT_LATE] = "late",
-		[COUNT_BAD_JSON] = "bad_json",
-		[COUNT_COMMANDS] = "commands",
-		[COUNT_BAD_COMMANDS] = "bad_commands",
-		[COUNT_FOREIGN_COMMANDS] = "foreign_commands",
-	};
-	return names[counter];
-}
-
-void session_status(const struct session *session, struct buffer *json)
-{
-	buffer_printf(json, "\"state\":\"%s\",\"reason\":", session_state_name(session->state));
-	json_put_text(json, session->trouble ? session->trouble : "");
-	char address[64] = "";
-	if (session->connected)
-		address_print(&session->address, address, sizeof(address));
-	buffer_printf(json, ",\"address\":\"%s\",\"queued_reports\":%u,\"queued_replies\":%u",
-		address, session->queue.count, session->queue.reply_count);
-	for (int i = 0; i < COUNTERS; i++)
-		buffer_printf(json, ",\"%s\":%llu", counter_name(i),
-			(unsigned long long)session->counters[i]);
 }

@@ -7,6 +7,7 @@
 #ifndef EB_CLOUD_SESSION_H
 #define EB_CLOUD_SESSION_H
 
+#include "cloud/blocks.h"
 #include "cloud/cloud.h"
 #include "cloud/crypto.h"
 #include "cloud/endpoint.h"
@@ -25,6 +26,7 @@ struct plane {
 	struct cloud_listener listener;
 	struct endpoint_source endpoints;
 	struct crypto *crypto;
+	const char *state_dir; /* where secrets of activated devices are kept; borrowed */
 	struct spool *spool; /* NULL: none */
 	struct ledger *ledger; /* of commands; NULL: none */
 	struct calendar calendar;
@@ -38,6 +40,9 @@ struct plane {
 enum counter {
 	COUNT_REQUESTS,
 	COUNT_LOGINS,
+	COUNT_HANDSHAKES,
+	COUNT_HANDSHAKE_FAILURES,
+	COUNT_ACTIVATIONS,
 	COUNT_POLLS,
 	COUNT_ACKNOWLEDGED, /* reports */
 	COUNT_REJECTED,
@@ -68,7 +73,9 @@ enum purpose { PURPOSE_NONE, PURPOSE_REPLY, PURPOSE_FETCH, PURPOSE_REPORT, PURPO
 enum input {
 	INPUT_START,
 	INPUT_ADDRESS, /* the server has one */
-	INPUT_TOKEN, /* the login was accepted */
+	INPUT_ACTIVATED, /* the device's secret came */
+	INPUT_TOKEN, /* the login was accepted, or the handshake is over */
+	INPUT_PART, /* a block was taken, of the message or of its answer: on with the next */
 	INPUT_DONE, /* the message was accepted */
 	INPUT_REFUSED, /* it never will be */
 	INPUT_UNAUTHORISED, /* 4.01 to a message */
@@ -97,6 +104,9 @@ struct session {
 		aside; /* a message that waits until a poll has shown whether the token is good */
 	bool login; /* the last request was the login, not the message */
 	bool in_flight, answered, connected;
+	bool secured; /* DTLS: the handshake with the device's own secret is over */
+	bool activating; /* DTLS: with the product's secret, for the device's own */
+	bool secret_doubted; /* the one that it was activated with: asks again next time */
 	bool paused; /* the device is down: offline as soon as there is nothing left to say */
 	bool suspect; /* a poll was just accepted, and the message got 4.01 before it */
 	bool part_refused; /* of the report that is sent in several messages */
@@ -108,11 +118,13 @@ struct session {
 	int64_t sent_us, contact_us; /* the last request; the last that was answered */
 	char *token; /* EnOS's; NULL: none */
 	uint32_t sequence; /* of the last message under it */
-	uint8_t key[CRYPTO_KEY_SIZE];
+	char *secret; /* that the device was activated with; NULL: none */
+	uint8_t key[CRYPTO_KEY_SIZE]; /* of the device's own secret */
 	uint32_t failures, silences, locked_out; /* each in a row */
 
 	struct queue queue;
 	struct draft draft;
+	struct blocks blocks; /* of the message under way */
 	uint32_t message_id;
 	int64_t newest_ms; /* time of the newest points that the cloud has; 0: none */
 	uint32_t singly; /* reports that go alone, since their batch was refused */
@@ -139,6 +151,11 @@ int session_create(struct session **session, const struct session_setup *setup);
 void session_destroy(struct session *session);
 /* Begins at that time. */
 void session_start(struct session *session, int64_t at_us);
+/* Whether it speaks DTLS. */
+static inline bool session_secure(const struct session *session)
+{
+	return session->enos->security == SECURITY_DTLS;
+}
 /* The device's secret changed: a new login with it follows at once. */
 void session_rekey(struct session *session);
 /* See cloud_device_pause(). */

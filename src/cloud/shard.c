@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cloud/clock.h"
+#include "cloud/crypto.h"
 #include "cloud/pdu.h"
 #include "util/alloc.h"
 #include "util/list.h"
@@ -174,8 +175,10 @@ static void cut_session(struct coap_endpoint *endpoint)
 	list_append(&endpoint->shard->closed, &closed->link);
 }
 
-static int endpoint_connect(struct endpoint *base, const union address *address)
+static int endpoint_connect(
+	struct endpoint *base, const union address *address, const struct endpoint_secret *secret)
 {
+	(void)secret;
 	struct coap_endpoint *endpoint = container_of(base, struct coap_endpoint, base);
 	const struct shards *shards = endpoint->shard->shards;
 	cut_session(endpoint);
@@ -347,6 +350,13 @@ static void on_library_log(coap_log_t level, const char *line)
 	log_debug("libcoap: %.*s", (int)size, line);
 }
 
+/* It would ask the kernel for the random time of each message's retransmission. */
+static int random_bytes(void *bytes, size_t size)
+{
+	crypto_random(bytes, size);
+	return 1;
+}
+
 /* How many retransmissions are sent before the deadline, at the longest spacing (RFC 7252, 4.2). */
 static uint16_t retransmissions_within(uint32_t deadline_ms)
 {
@@ -361,6 +371,7 @@ int shards_create(struct shards **result, const struct shards_setup *setup)
 	coap_set_log_handler(on_library_log);
 	coap_set_show_pdu_output(0);
 	coap_set_log_level(log_enabled(LOG_LEVEL_DEBUG) ? LOG_DEBUG : LOG_EMERG);
+	coap_set_prng(random_bytes);
 	coap_startup();
 	if (!cloud_clock_bound())
 		return -ELIBACC;

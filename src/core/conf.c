@@ -137,18 +137,6 @@ static void read_gateway(struct conf_parts *parts, const struct sources *sources
 		gateway->script_dirs[i] = must_strdup(defaults->script_dirs[i]);
 }
 
-static void read_enos(struct conf_parts *parts, const struct sources *sources)
-{
-	struct conf_enos *enos = &parts->conf->enos;
-	const struct node *group = read_group(parts, sources, &enos_section, enos);
-	if (group)
-		enos->place = group->place;
-	if (group && enos->retry_min_ms > enos->retry_max_ms)
-		problem_error(parts->problems, group->place,
-			"retry_min (%g s) is more than retry_max (%g s): set both",
-			enos->retry_min_ms / 1e3, enos->retry_max_ms / 1e3);
-}
-
 static void read_password(struct conf_parts *parts, const struct node *group)
 {
 	struct conf_mqtt *mqtt = &parts->conf->mqtt;
@@ -224,6 +212,12 @@ static void check_cloud(struct conf_parts *parts)
 		problem_error(parts->problems, (struct place){ conf->path, 0 },
 			"enos is missing, devices report to it: write enos = { host = \"...\"; };");
 	set_missing(&conf->enos.host, "");
+}
+
+/* Commands without a disk run, but what became of them is forgotten with the program. */
+static void check_commands(struct conf_parts *parts)
+{
+	const struct conf *conf = parts->conf;
 	bool commands = false;
 	for (uint32_t i = 0; i < conf->device_count; i++)
 		commands |= conf->devices[i].script && conf->devices[i].commands == COMMANDS_ALL;
@@ -256,7 +250,7 @@ static void read_all(struct conf_parts *parts, const struct sources *sources,
 	read_keys(parts, sources);
 	read_gateway(parts, sources, defaults);
 	read_group(parts, sources, &scripts_section, &conf->scripts);
-	read_enos(parts, sources);
+	enos_read(parts, read_group(parts, sources, &enos_section, &conf->enos));
 	read_group(parts, sources, &spool_section, &conf->spool);
 	read_mqtt(parts, sources);
 	conf->plugins = plugins_create(conf->gateway.plugin_dir);
@@ -265,6 +259,7 @@ static void read_all(struct conf_parts *parts, const struct sources *sources,
 	read_buses(parts, sources);
 	read_devices(parts, sources);
 	check_cloud(parts);
+	check_commands(parts);
 }
 
 static void parts_finish(struct conf_parts *parts)

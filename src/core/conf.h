@@ -35,6 +35,7 @@ struct conf_scripts {
 	enum conf_fixtures fixtures; /* what becomes of a script whose fixtures fail */
 };
 
+enum conf_security { SECURITY_NONE, SECURITY_DTLS };
 enum conf_dialect { DIALECT_SIGNED, DIALECT_PIGGYBACK };
 /* What EnOS sees of a device that is down. */
 enum conf_offline { CONF_OFFLINE_SHOW, CONF_OFFLINE_KEEP };
@@ -43,7 +44,8 @@ enum conf_cipher { CIPHER_AES_128_CBC, CIPHER_AES_128_ECB };
 struct conf_enos {
 	struct place place;
 	char *host; /* "" where neither enos nor a device is configured */
-	uint16_t port;
+	uint16_t port; /* 0 as long as it is not known whether DTLS is spoken */
+	enum conf_security security;
 	enum conf_dialect dialect;
 	uint32_t lifetime_s; /* 30 to 86400 */
 	uint32_t command_poll_s; /* silence after which commands are asked for */
@@ -51,6 +53,7 @@ struct conf_enos {
 	enum conf_cipher signature_cipher;
 	uint8_t signature_iv[16];
 	uint32_t max_payload; /* bytes of one message, 1024 */
+	bool block_wise; /* longer payloads go in blocks */
 	bool batch; /* join waiting reports of a device */
 	uint32_t queue_reports; /* most reports that wait for one device; the oldest goes */
 	uint32_t start_spread_ms; /* sessions begin spread over this time */
@@ -94,8 +97,15 @@ struct conf_mqtt {
 
 enum conf_link_type { CONF_LINK_SERIAL, CONF_LINK_TCP };
 enum conf_parity { PARITY_NONE, PARITY_EVEN, PARITY_ODD };
+/* As in "8N1". */
+static inline char conf_parity_letter(enum conf_parity parity)
+{
+	return "NEO"[parity];
+}
+
 enum conf_answer { ANSWER_AUTO, ANSWER_NO, ANSWER_YES };
 
+/* The level of RTS that switches the transmitter on. */
 enum conf_rts { RTS_HIGH, RTS_LOW };
 
 struct conf_link {
@@ -160,8 +170,11 @@ struct conf_device {
 	char *script; /* file name as written; NULL: none given */
 	char *script_path; /* where it was found */
 	char *product_key, *device_key;
-	char *secret; /* read from secret_file, or inline */
+	char *secret; /* read from secret_file, or inline; NULL: its product's is used to get it */
 	char *secret_file; /* NULL: inline */
+	char *product_secret, *product_secret_file; /* the same of its product; NULL: none */
+	const struct conf_enos *enos; /* conf's, or its own */
+	struct conf_enos *own_enos; /* NULL: none */
 	enum conf_answer merge; /* auto: as the bus has it */
 	uint32_t merge_hole; /* CONF_AS_BUS: as the bus has it */
 	struct buffer address; /* value, a map: the keys that the plugin declared for a device */

@@ -113,29 +113,6 @@ static void find_script(
 		buffer_text(&dirs));
 }
 
-static void read_secret(struct conf_parts *parts, struct conf_device *device,
-	const struct node *node, bool open_to_others)
-{
-	const struct node *file = node_find(node, "secret_file");
-	const struct node *secret = node_find(node, "device_secret");
-	if (!file && !secret) {
-		problem_error(parts->problems, node->place,
-			"device lacks secret_file: a file with its secret in EnOS");
-	} else if (file && secret) {
-		problem_error(parts->problems, secret->place,
-			"device_secret stands beside secret_file: remove one of them");
-	} else if (device->secret_file) {
-		char *path = path_resolve(parts, device->secret_file);
-		free(device->secret_file);
-		device->secret_file = path;
-		device->secret = secret_read(parts, file, path, FORM_TOKEN);
-	} else if (secret && open_to_others) {
-		problem_warning(parts->problems, secret->place,
-			"device_secret stands in a file that every user of this machine can read: "
-			"chmod o= the file, or use secret_file");
-	}
-}
-
 static void read_parameters(struct conf_device *device, const struct node *node)
 {
 	if (!node || node->type != NODE_GROUP) {
@@ -196,7 +173,7 @@ void device_read(struct conf_parts *parts, const struct node *node, bool open_to
 	const struct conf_bus *bus = find_bus(parts, device, node);
 	read_address(parts, device, bus, node, &others);
 	find_script(parts, device, node);
-	read_secret(parts, device, node, open_to_others);
+	device_cloud_read(parts, device, node, open_to_others);
 	read_parameters(device, node_find(node, "parameters"));
 	read_offline(parts->conf, device, node);
 	check_purpose(parts, node);
@@ -206,15 +183,9 @@ void device_read(struct conf_parts *parts, const struct node *node, bool open_to
 	node_list_finish(&others);
 }
 
-static void wipe(char *secret)
-{
-	if (secret)
-		explicit_bzero(secret, strlen(secret));
-}
-
 void device_finish(struct conf_device *device)
 {
-	wipe(device->secret);
+	device_cloud_finish(device);
 	section_finish(&device_section, device);
 	commands_finish(device);
 	free(device->script_path);

@@ -44,6 +44,12 @@ void bus_finish(struct conf_bus *bus);
 /* open_to_others: everybody can read the file that the device stands in. */
 void device_read(struct conf_parts *parts, const struct node *node, bool open_to_others);
 void device_finish(struct conf_device *device);
+/* The group enos was read, or there is none: what is left to check in it. */
+void enos_read(struct conf_parts *parts, const struct node *group);
+/* What the device is in the cloud; and its end, before section_finish(). */
+void device_cloud_read(struct conf_parts *parts, struct conf_device *device,
+	const struct node *node, bool open_to_others);
+void device_cloud_finish(struct conf_device *device);
 /* What commands may do to a device, in conf_command.c. */
 void commands_read(struct conf_parts *parts, struct conf_device *device, const struct node *node);
 void commands_finish(struct conf_device *device);

@@ -67,8 +67,8 @@ struct section {
 
 extern const struct section gateway_section, scripts_section, enos_section, mqtt_section,
 	spool_section;
-extern const struct section link_section, bus_section, device_section, rule_section,
-	read_back_section, point_section;
+extern const struct section link_section, bus_section, device_section, device_enos_section,
+	rule_section, read_back_section, point_section;
 /* The file itself: its groups and lists. */
 extern const struct section file_section;
 /* All of these, NULL-terminated. */

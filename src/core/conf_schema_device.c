@@ -77,7 +77,7 @@ static const struct field device_fields[] = {
 		.form = FORM_ANY,
 		.min = 1,
 		.max = 4000,
-		.otherwise = "device_secret",
+		.otherwise = "device_secret, or its product's",
 		.help = "a file with its secret in EnOS; a relative path begins beside the main file" },
 	{ .key = "device_secret",
 		.kind = FIELD_SECRET,
@@ -87,6 +87,26 @@ static const struct field device_fields[] = {
 		.max = 256,
 		.otherwise = "secret_file",
 		.help = "the secret itself, in place of secret_file; for trials" },
+	{ .key = "product_secret_file",
+		TEXT(struct conf_device, product_secret_file),
+		.form = FORM_ANY,
+		.min = 1,
+		.max = 4000,
+		.otherwise = "none",
+		.help = "in place of secret_file, with DTLS: a file with the secret of its product, by which "
+			"it is activated and gets its own" },
+	{ .key = "product_secret",
+		.kind = FIELD_SECRET,
+		AT(struct conf_device, product_secret),
+		.form = FORM_TOKEN,
+		.min = 1,
+		.max = 256,
+		.otherwise = "product_secret_file",
+		.help = "that secret itself; for trials" },
+	{ .key = "enos",
+		.kind = FIELD_GROUP,
+		.otherwise = "the group enos",
+		.help = "what is different in the cloud for this device" },
 	{ .key = "offline",
 		CHOICE(struct conf_device, offline),
 		.choices = "show|keep",
@@ -102,4 +122,4 @@ static const struct field device_fields[] = {
 	{ .key = NULL },
 };
 
-const struct section device_section = { "device", device_fields, NULL, NULL };
+const struct section device_section = { "device", device_fields, NULL, &device_enos_section };

@@ -232,10 +232,13 @@ static const struct type {
 	{ "s64", 8, SIGNED, UINT64_C(1) << 63 },
 	{ "f32", 4, REAL, 0 },
 	{ "f64", 8, REAL, 0 },
+	/* Only to read: what words() does not know. */
 	{ "acc16", 2, UNSIGNED, 0 },
 	{ "acc32", 4, UNSIGNED, 0 },
 	{ "acc64", 8, UNSIGNED, 0 },
 };
+
+#define WRITTEN_TYPES 8
 
 static const struct type *find_type(lua_State *L, int argument, size_t count)
 {
@@ -301,7 +304,7 @@ static uint64_t check_bits(lua_State *L, const struct type *type)
 /* words(type, number [, order]): the registers that hold it, a list for `values` of a write. */
 static int words(lua_State *L)
 {
-	const struct type *type = find_type(L, 1, 8);
+	const struct type *type = find_type(L, 1, WRITTEN_TYPES);
 	uint64_t bits = check_bits(L, type);
 	uint8_t places[8], bytes[8] = { 0 };
 	take_order(L, "words", 3, type->size, places);

@@ -53,6 +53,7 @@ struct sandbox {
 	const char *poll; /* whose reading is being decoded; NULL */
 	void *context; /* the owner's own */
 	struct log_limit log; /* of the script's own lines */
+	bool quiet; /* they are of level debug */
 	/* Scratch of the conversions, kept from run to run, safe from Lua's jumps. */
 	struct buffer value, entries, sorted;
 };

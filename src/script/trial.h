@@ -18,9 +18,10 @@ struct trial {
 	const struct fixture_case *item;
 	const struct fixture_step *step;
 	struct problems *problems;
-	int64_t end_us; /* nothing begins after it; 0: no limit */
 	size_t failures;
 	uint32_t tag; /* of the last request that was made */
+	int64_t end_us; /* when time is up; INT64_MAX: never */
+	bool late; /* it was */
 };
 
 /* Says what is wrong, with the case's name. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The cloud plane alone against a cloud: bench-cloud ADDRESS PORT DEVICES SECONDS WAITING.  Each device
+ * The cloud plane alone against a cloud: bench-cloud ADDRESS PORT DEVICES SECONDS WAITING [dtls].  Each device
  * (pk1, d0, d1...; secret "s" and its key) always has WAITING reports queued; 0 only logs in and stays.
  * A login phase comes first and is not measured.  Prints one JSON object.
  */
@@ -145,6 +145,7 @@ static void configure(char **arguments)
 	struct conf *conf = &run.conf;
 	conf->enos = (struct conf_enos){ .host = arguments[1],
 		.port = (uint16_t)atoi(arguments[2]),
+		.security = arguments[6] ? SECURITY_DTLS : SECURITY_NONE,
 		.dialect = DIALECT_SIGNED,
 		.lifetime_s = 300,
 		.command_poll_s = 30,
@@ -179,8 +180,8 @@ int main(int count, char **arguments)
 	struct resolver *resolver;
 	struct resolver_client *client;
 	struct rlimit limit;
-	if (count != 6) {
-		fprintf(stderr, "usage: bench-cloud ADDRESS PORT DEVICES SECONDS WAITING\n");
+	if (count < 6) {
+		fprintf(stderr, "usage: bench-cloud ADDRESS PORT DEVICES SECONDS WAITING [dtls]\n");
 		return 2;
 	}
 	getrlimit(RLIMIT_NOFILE, &limit);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serial lines: ours beside a blocking libmodbus client that does the same work at the same time."""
+"""Serial lines and TCP: ours beside a blocking libmodbus client that does the same work at the same time."""
 import json
 import random
 import re
@@ -35,7 +35,7 @@ class Line:
     def run(self, ours, registers, seconds):
         path = self.sim.path("wire")
         program = ["tests/bench/field-load", "serial", path, self.baud, UNITS, registers, seconds] \
-            if ours else ["tests/bench/libmodbus-client", path, self.baud, UNITS, registers, TIMEOUT_MS,
+            if ours else ["tests/bench/libmodbus-client", "serial", path, self.baud, UNITS, registers, TIMEOUT_MS,
                           seconds]
         self.master = subprocess.Popen([str(word) for word in program], stdout=subprocess.PIPE,
                                        text=True)
@@ -66,9 +66,37 @@ def in_virtual_time(figures, _):
                          row["dead_long"] / row["healthy"], 0.97, "%.3f")
 
 
-def side_by_side(baud, work):
-    """What work(line, ours) says for both masters, at the same time on lines of their own."""
-    results, lines = {}, {True: Line(baud), False: Line(baud)}
+class Network:
+    """Devices over TCP behind connections of their own, and a master that reads them."""
+
+    def __init__(self):
+        self.sim = FieldSim("--tcp", "127.0.0.1:0", "--name", "net", "--units", "1", transcript=False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sim.stop()
+
+    def run(self, ours, devices, period, seconds):
+        """Readings a second, and the master's microseconds of CPU for each."""
+        port = self.sim.port("net")
+        program = ["tests/bench/field-load", "tcp", port, devices, 10, period, seconds, 1] if ours else [
+            "tests/bench/libmodbus-client", "tcp", port, devices, 10, period, TIMEOUT_MS, seconds + 5]
+        done = subprocess.run([str(word) for word in program], check=True, capture_output=True,
+                              text=True, timeout=600).stdout.splitlines()[-1]
+        if ours:
+            rate, cpu = re.match(r"([0-9.]+) readings/s, .* ([0-9.]+) us CPU", done).groups()
+            return float(rate), float(cpu)
+        said = json.loads(done)
+        if said["wrong"] or not said["good"]:
+            raise RuntimeError("libmodbus-client: " + done)
+        return said["good"] / said["seconds"], said["cpu"] * 1e6 / said["good"]
+
+
+def side_by_side(make, work):
+    """What work(line, ours) says for both masters, at the same time on what make() gives for each."""
+    results, lines = {}, {True: make(), False: make()}
     with lines[True], lines[False]:
         threads = [threading.Thread(target=lambda which=which: results.update(
             {which: work(lines[which], which)})) for which in lines]
@@ -86,7 +114,7 @@ def healthy(figures, seconds):
                 line.run(ours, registers, 3 * seconds)
                 time.sleep(2)
                 return (line.share(seconds), *line.violations())
-            ours, theirs = side_by_side(baud, work)
+            ours, theirs = side_by_side(lambda: Line(baud), work)
             name = "%d baud, %d registers, real time: " % (baud, registers)
             figures.at_least(name + "share of the limit", ours[0], 0.97, "%.3f",
                              "; libmodbus %.3f, ratio %.2f" % (theirs[0], ours[0] / theirs[0]))
@@ -103,13 +131,24 @@ def one_dead(figures, seconds):
             line.sim.ask("fault " + DEAD)
             time.sleep(10)
             return before, line.share(seconds), time.sleep(10), line.share(2 * seconds)
-        ours, theirs = side_by_side(baud, work)
+        ours, theirs = side_by_side(lambda: Line(baud), work)
         name = "%d baud, 1 of 10 dead, real time: share of the limit " % baud
         figures.at_least(name + "ten seconds later", ours[1], 0.90, "%.3f",
                          "; libmodbus %.3f, ratio %.2f" % (theirs[1], ours[1] / theirs[1]))
         figures.add(name + "after %d s" % (20 + seconds), "%.3f, of that when healthy %.3f; libmodbus "
                     "%.3f" % (ours[3], ours[3] / ours[0], theirs[3]), "of that when healthy at least "
                     "0.97", ours[3] / ours[0] >= 0.97)
+
+
+def over_tcp(figures, seconds):
+    for devices, period in ((100, 1), (1000, 1), (100, 0), (1000, 0)):
+        ours, theirs = side_by_side(Network, lambda network, which: network.run(
+            which, devices, period, seconds))
+        name = "%d devices over TCP, %s: " % (devices, "%g s" % period if period else "fastest")
+        figures.add(name + "readings/s", "%.0f; libmodbus %.0f, ratio %.2f" % (
+            ours[0], theirs[0], ours[0] / theirs[0]))
+        figures.add(name + "CPU per reading", "%.1f us; libmodbus %.1f us, ratio %.2f" % (
+            ours[1], theirs[1], ours[1] / theirs[1]))
 
 
 def listen_in_a_row(count):
@@ -144,4 +183,4 @@ def engine(figures, _):
                     measured.split(", ")[1].replace(" each", ""))
 
 
-PARTS = (in_virtual_time, healthy, one_dead, many_connections, engine)
+PARTS = (in_virtual_time, healthy, one_dead, over_tcp, many_connections, engine)

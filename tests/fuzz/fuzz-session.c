@@ -36,7 +36,7 @@ static struct conf_enos enos;
 static struct plane plane;
 static struct server server;
 static struct endpoint endpoint;
-static bool in_flight, broken;
+static bool in_flight, broken, handshake;
 static uint64_t sent_token, put, told;
 static struct command *commands[COMMANDS];
 static size_t command_count;
@@ -47,14 +47,21 @@ static void check(bool truth)
 		abort();
 }
 
-static int fake_connect(struct endpoint *self, const union address *address)
+static int fake_connect(
+	struct endpoint *self, const union address *address, const struct endpoint_secret *secret)
 {
-	return broken ? -ENETUNREACH : 0;
+	check((secret != NULL) == (enos.security == SECURITY_DTLS));
+	if (broken)
+		return -ENETUNREACH;
+	/* A handshake is under way until it is said how it ended. */
+	if (secret)
+		handshake = in_flight = true;
+	return 0;
 }
 
 static int fake_send(struct endpoint *self, const struct cloud_request *request)
 {
-	check(!in_flight && request->token && request->path[0]);
+	check(!in_flight && !handshake && request->token && request->path[0]);
 	check(request->size <= enos.max_payload || request->content_format == CONTENT_JSON);
 	if (broken)
 		return -ENETUNREACH;
@@ -65,15 +72,15 @@ static int fake_send(struct endpoint *self, const struct cloud_request *request)
 
 static void fake_cancel(struct endpoint *self)
 {
-	in_flight = false;
+	in_flight = handshake = false;
 }
 
 static void fake_destroy(struct endpoint *self)
 {
 }
 
-static struct endpoint *fake_open(
-	void *context, const struct endpoint_listener *listener, void *listener_context)
+static struct endpoint *fake_open(void *context, bool secured,
+	const struct endpoint_listener *listener, void *listener_context)
 {
 	static const struct endpoint_class class = { fake_connect, fake_send, fake_cancel,
 		fake_destroy };
@@ -118,6 +125,9 @@ static uint8_t take(const uint8_t **at, const uint8_t *end)
 
 static void respond(struct cloud_response *response, bool ours)
 {
+	/* The association before it is gone. */
+	if (handshake)
+		return;
 	if (ours && sent_token)
 		response->token = sent_token;
 	if (response->token == sent_token)
@@ -187,8 +197,27 @@ static void step_reply(struct session *session)
 	session_work(session);
 }
 
+static void end_handshake(void)
+{
+	handshake = in_flight = false;
+	endpoint.listener->connected(endpoint.context);
+}
+
 static void step_failure(uint8_t what)
 {
+	if (handshake) {
+		enum endpoint_failure why = ENDPOINT_MUTE +
+			what % (ENDPOINT_HANDSHAKE_FAILED - ENDPOINT_MUTE + 1);
+		handshake = in_flight = false;
+		endpoint.listener->failed(endpoint.context, why, 0);
+		return;
+	}
+	if (enos.security == SECURITY_DTLS && what & 16) {
+		uint64_t token = in_flight ? sent_token : 0;
+		in_flight = false;
+		endpoint.listener->failed(endpoint.context, ENDPOINT_CLOSED, token);
+		return;
+	}
 	enum endpoint_failure failure = what % (ENDPOINT_SPOOFED + 1);
 	if (failure != ENDPOINT_UNREACHABLE && !(what & 8))
 		in_flight = false;
@@ -226,7 +255,10 @@ static void run_step(
 		break;
 	case STEP_BREAK:
 	case STEPS:
-		broken = take(at, end) & 1;
+		what = take(at, end);
+		broken = what & 1;
+		if (handshake && what & 2)
+			end_handshake();
 	}
 	check(session->queue.count <= enos.queue_reports + PAYLOAD_BATCH_MAX);
 	check(session->queue.held <= session->queue.count);
@@ -249,7 +281,10 @@ static void set_up(uint8_t options)
 		.retry_max_ms = 60000,
 		.command_repeat_s = 60,
 		.command_repeat_raw_s = options & 8 ? 60 : 0 };
-	in_flight = broken = false;
+	enos.security = options & 16 ? SECURITY_DTLS : SECURITY_NONE;
+	enos.block_wise = options & 64;
+	enos.host = (char *)"cloud.test";
+	in_flight = broken = handshake = false;
 	sent_token = put = told = 0;
 	server.count = 1;
 	server.addresses[0].v4.sin_family = AF_INET;
@@ -273,6 +308,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.product_key = (char *)"pk1",
 		.device_key = (char *)"dk1",
 		.secret = (char *)"s3cret" };
+	if (size && (*data & 48) == 48) {
+		device.secret = NULL;
+		device.product_secret = (char *)"pr0duct";
+		plane.state_dir = "/nowhere/that/exists";
+	}
 	struct session_setup setup = { &plane, &server, &enos, &device, 0 };
 	log_set_level(LOG_LEVEL_ERROR);
 	coap_set_log_level(LOG_EMERG);

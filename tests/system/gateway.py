@@ -241,13 +241,13 @@ class Gateway:
     def bus(self, name, link, more="", plugin="modbus"):
         self.buses.append('{ name = "%s"; plugin = "%s"; link = { %s }; %s }' % (name, plugin, link, more))
 
-    def device(self, name, bus, unit, key, script="meter.lua", more=""):
+    def device(self, name, bus, unit, key, script="meter.lua", more="", secret=None):
         """unit: of Modbus, or the whole address in the words of another plugin."""
         address = unit if isinstance(unit, str) else "unit = %d;" % unit
         self.devices.append(
             '{ name = "%s"; bus = "%s"; %s script = "%s"; product_key = "pk"; '
-            'device_key = "%s"; device_secret = "secret-%s"; %s }'
-            % (name, bus, address, script, key, key, more))
+            'device_key = "%s"; %s %s }'
+            % (name, bus, address, script, key, secret or 'device_secret = "secret-%s";' % key, more))
 
     def write(self, enos, mqtt=None):
         text = ('gateway = { name = "%s"; state_dir = "%s"; plugin_dir = "%s"; script_dirs = [ "%s" ]; '

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Stands before the C library's clocks and resolver in a daemon under test.  The environment's WARP
- * names a file of two 64-bit integers, which the test writes while the daemon runs: by how many µs
- * the wall clock is off, and, where it is not 0, that no name resolves until it is 0 again.
+ * names a file of 64-bit integers, which the test writes while the daemon runs: by how many µs the wall
+ * clock is off; where it is not 0, that no name resolves until it is 0 again; and N of 127.0.0.N, which
+ * is where the name moving.test leads.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
@@ -21,6 +23,7 @@
 struct warp {
 	_Atomic int64_t wall_us;
 	_Atomic int64_t hold;
+	_Atomic int64_t moved; /* a file of 16 bytes says 0 */
 };
 
 static struct warp nothing;
@@ -37,7 +40,7 @@ __attribute__((constructor)) static void open_warp(void)
 	if (fd >= 0)
 		map = mmap(NULL, sizeof(*warp), PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED) {
-		fputs("WARP must name a file of 16 bytes\n", stderr);
+		fputs("WARP must name a file of 16 bytes or more\n", stderr);
 		_exit(1);
 	}
 	close(fd);
@@ -81,6 +84,11 @@ int getaddrinfo(const char *restrict host, const char *restrict service,
 {
 	if (!real_getaddrinfo)
 		*(void **)&real_getaddrinfo = dlsym(RTLD_NEXT, "getaddrinfo");
+	char moved[32];
+	if (host && strcmp(host, "moving.test") == 0) {
+		snprintf(moved, sizeof(moved), "127.0.0.%d", (int)atomic_load(&warp->moved));
+		return real_getaddrinfo(moved, service, hints, list);
+	}
 	/* No resolver is asked for what is an address already. */
 	struct addrinfo numeric = { .ai_flags = AI_NUMERICHOST };
 	struct addrinfo *found;

@@ -34,6 +34,7 @@ struct sent {
 	char path[256], signature[200];
 	uint8_t payload[2048];
 	size_t size;
+	struct block block1, block2;
 	int64_t at_us;
 };
 
@@ -58,6 +59,9 @@ struct bench {
 	bool in_flight;
 	int send_error, connect_error;
 	union address connected_to;
+	bool secured;
+	char identity[300]; /* of the last handshake */
+	uint8_t key[CRYPTO_KEY_SIZE];
 	/* the fake listener */
 	struct told fates[300];
 	int fate_count;
@@ -72,8 +76,14 @@ struct bench {
 
 static struct bench *bench;
 
-static inline int fake_connect(struct endpoint *endpoint, const union address *address)
+static inline int fake_connect(struct endpoint *endpoint, const union address *address,
+	const struct endpoint_secret *secret)
 {
+	if (secret) {
+		snprintf(bench->identity, sizeof(bench->identity), "%s", secret->identity);
+		assert_int_equal(secret->size, CRYPTO_KEY_SIZE);
+		memcpy(bench->key, secret->key, CRYPTO_KEY_SIZE);
+	}
 	bench->connects++;
 	bench->connected_to = *address;
 	return bench->connect_error;
@@ -99,6 +109,8 @@ static inline int fake_send(struct endpoint *endpoint, const struct cloud_reques
 		memcpy(sent->payload, request->payload, request->size);
 	sent->payload[request->size] = 0;
 	sent->size = request->size;
+	sent->block1 = request->block1;
+	sent->block2 = request->block2;
 	sent->at_us = bench->clock.mono_us;
 	bench->requests++;
 	bench->in_flight = true;
@@ -115,9 +127,10 @@ static inline void fake_destroy(struct endpoint *endpoint)
 {
 }
 
-static inline struct endpoint *fake_open(
-	void *context, const struct endpoint_listener *listener, void *listener_context)
+static inline struct endpoint *fake_open(void *context, bool secured,
+	const struct endpoint_listener *listener, void *listener_context)
 {
+	bench->secured = secured;
 	static const struct endpoint_class class = {
 		.connect = fake_connect,
 		.send = fake_send,
@@ -170,13 +183,19 @@ static inline void set_address(struct server *server, const char *last)
 		.sin_addr.s_addr = htonl(0x7f000000u | (uint32_t)atoi(last)) };
 }
 
-/* A session that has not begun, of a server whose address is known. */
-static inline void bench_create(void)
+/*
+ * A session that has not begun, of a server whose address is known; with the secret of its product, which
+ * goes with DTLS, it has none of its own.
+ */
+static inline void bench_create_with(enum conf_security security, const char *product_secret)
 {
 	bench = must_alloc(sizeof(*bench));
 	bench->clock = (struct clock){ .manual = true, .mono_us = 1000 * USEC_PER_SEC };
 	assert_int_equal(loop_create(&bench->loop, &bench->clock), 0);
 	bench->enos = (struct conf_enos){
+		.security = security,
+		.host = (char *)"cloud.test",
+		.port = 5683,
 		.dialect = DIALECT_SIGNED,
 		.lifetime_s = 300,
 		.command_poll_s = 30,
@@ -191,7 +210,9 @@ static inline void bench_create(void)
 	bench->device = (struct conf_device){ .name = (char *)"meter-1",
 		.product_key = (char *)"pk1",
 		.device_key = (char *)"dk1",
-		.secret = (char *)"s3cret" };
+		.secret = product_secret ? NULL : (char *)"s3cret",
+		.product_secret = (char *)product_secret };
+	bench->plane.state_dir = "/nowhere/that/exists";
 	bench->server.loop = bench->loop;
 	bench->server.host = "cloud.test";
 	bench->server.changed = addresses_changed;
@@ -212,6 +233,11 @@ static inline void bench_create(void)
 		.device = &bench->device,
 		.number = 7 };
 	assert_int_equal(session_create(&bench->session, &setup), 0);
+}
+
+static inline void bench_create(void)
+{
+	bench_create_with(SECURITY_NONE, NULL);
 }
 
 static inline void bench_destroy(void)

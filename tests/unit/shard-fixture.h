@@ -110,7 +110,7 @@ static inline struct endpoint *connected(struct heard *heard)
 	*heard = (struct heard){ .known = true };
 	struct endpoint *endpoint = shards_open(shards, &listener, heard);
 	assert_non_null(endpoint);
-	assert_int_equal(endpoint->class->connect(endpoint, &peer_address), 0);
+	assert_int_equal(endpoint->class->connect(endpoint, &peer_address, NULL), 0);
 	return endpoint;
 }
 

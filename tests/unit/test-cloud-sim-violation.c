@@ -541,6 +541,30 @@ static void test_second_reply(void **state)
 	rig_stop(&rig);
 }
 
+static void test_identities(void **state)
+{
+	static const char *const bad[] = { "", "pk1", "pk1,dk1,2", "pk1,dk1,2,300,",
+		"pk1,dk1,1,300", "pk1,dk1,2,", "pk1,,2,300", ",dk1,2,300", "pk1,dk2,2,300",
+		"pk1,dk1,2x,300" };
+	uint8_t key[TUNNEL_KEY_MAX], known[SIGNATURE_KEY_SIZE];
+	struct rig rig;
+	signature_key(known, RIG_SECRET);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		rig_start(&rig, NULL);
+		assert_int_equal(session_key(rig.sim, bad[i], key), 0);
+		expect(&rig, VIOLATION_IDENTITY);
+		rig_stop(&rig);
+	}
+	rig_start(&rig, NULL);
+	assert_int_equal(session_key(rig.sim, "pk1,dk1,2,300", key), sizeof(known));
+	assert_memory_equal(key, known, sizeof(known));
+	assert_int_equal(session_key(rig.sim, "pk1,dk1,3,300", key), 0);
+	devices_set_product(rig.sim->devices, "pk1", RIG_SECRET);
+	assert_int_equal(session_key(rig.sim, "pk1,dk1,3,300", key), sizeof(known));
+	assert_int_equal(rig_all_violations(&rig), 0);
+	rig_stop(&rig);
+}
+
 static void test_all_were_provoked(void **state)
 {
 	for (int i = 1; i < VIOLATION_COUNT; i++) {
@@ -565,6 +589,7 @@ int main(void)
 		cmocka_unit_test(test_in_flight),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_second_reply),
+		cmocka_unit_test(test_identities),
 		cmocka_unit_test(test_all_were_provoked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

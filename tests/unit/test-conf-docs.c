@@ -219,7 +219,8 @@ static void examples_are_accepted(void **state)
 	fixture_write(fixture, "scripts/eastron-sdm630.lua", 0644, "return {}");
 	fixture_write(fixture, "scripts/generic.lua", 0644, "return {}");
 	fixture_write(fixture, "secrets/dk3", 0640, "third");
-	check_example(fixture, "etc/devices.d/README", "buses = (", HEAD, 3);
+	fixture_write(fixture, "secrets/pk3", 0640, "product");
+	check_example(fixture, "etc/devices.d/README", "buses = (", HEAD, 4);
 	check_example(
 		fixture, "docs/configuration.md", "gateway = { name = \"gw-1\"; };\nenos", "", 2);
 }

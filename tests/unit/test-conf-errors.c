@@ -88,7 +88,7 @@ static const struct sample of_groups[] = {
 		"main.conf: enos is missing, devices report to it: write enos = { host = \"...\"; };\n" },
 	{ "enos_bad_values",
 		"gateway = { name = \"gw\"; };\nenos = {\n host = \"coap://h\";\n port = 70000;\n"
-		" security = \"dtls\";\n dialect = \"old\";\n lifetime = 29;\n command_poll = 0;\n"
+		" security = \"tls\";\n dialect = \"old\";\n lifetime = 29;\n command_poll = 0;\n"
 		" signature_iv = \"00\";\n max_payload = \"1k\";\n batch = 1;\n"
 		" start_spread = -0.5;\n retry_min = 10;\n retry_max = 5.5;\n"
 		" response_timeout = 601;\n};",
@@ -96,7 +96,7 @@ static const struct sample of_groups[] = {
 		"main.conf:2: retry_min (10 s) is more than retry_max (5.5 s): set both\n"
 		"main.conf:3: host \"coap://h\" is not allowed: it must be a host name or a numeric address\n"
 		"main.conf:4: port is 70000: it must be 1 to 65535\n"
-		"main.conf:5: security is \"dtls\": it must be \"none\": \"none\" is plain CoAP; this version has no DTLS\n"
+		"main.conf:5: security is \"tls\": it must be \"none\" or \"dtls\"\n"
 		"main.conf:6: dialect is \"old\": it must be \"signed\" or \"piggyback\"\n"
 		"main.conf:7: lifetime is 29: it must be 30 to 86400 s\n"
 		"main.conf:8: command_poll is 0: it must be 1 to 86400 s\n"

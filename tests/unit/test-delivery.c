@@ -200,7 +200,7 @@ static void a_bad_payload_is_a_bad_command(void **state)
 		.code = CONTENT,
 		.payload = "half",
 		.size = 4,
-		.partial = true }));
+		.block2 = { .there = true, .more = true } }));
 	assert_int_equal(bench->bad_count, 2);
 	bench_destroy();
 }

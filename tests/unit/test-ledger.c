@@ -18,6 +18,7 @@ static struct {
 	char why[200];
 	struct command *command;
 	struct reply *reply;
+	char device[40]; /* of the record that ended last */
 	int listed;
 	char first[40]; /* id of the newest that was listed */
 	enum record_state first_state;
@@ -55,6 +56,7 @@ static void on_ended(void *context, const struct record *record)
 {
 	told.ended++;
 	told.repeats += record->repeat;
+	snprintf(told.device, sizeof(told.device), "%s", record->device);
 }
 
 static const struct ledger_listener listener = { .ready = on_ready,
@@ -248,6 +250,25 @@ static void remembers_a_bounded_number_and_not_for_ever(void **state)
 	rig_finish(&rig);
 }
 
+/* A storm of repeats does not push out what they repeat, or the last of them would run. */
+static void repeats_never_push_out_what_they_repeat(void **state)
+{
+	struct rig rig;
+	struct reply *reply;
+	init(&rig);
+	start(&rig, true);
+	struct command *first = make(2, SERVICE, "{\"id\":\"1\"}");
+	assert_int_equal(judge(&rig, first, &reply), LEDGER_NEW);
+	answer(first, 200, "done");
+	/* None of it is on the disk yet. */
+	for (int i = 0; i < LEDGER_DEVICE_MAX + 10; i++)
+		expect(&rig, first, LEDGER_ANSWERED, "done");
+	assert_int_equal(status_of("remembered"), LEDGER_DEVICE_MAX);
+	command_destroy(first);
+	stop(&rig);
+	rig_finish(&rig);
+}
+
 /* ---- restarts ------------------------------------------------------------------------------- */
 
 static void copy_file(const char *from, const char *to)
@@ -386,6 +407,22 @@ static void a_device_that_is_gone_is_passed_over(void **state)
 	rig_finish(&rig);
 }
 
+static void a_device_may_have_another_name_after_a_restart(void **state)
+{
+	struct rig rig;
+	init(&rig);
+	start(&rig, true);
+	struct command *command = begin(&rig, 1);
+	rig.devices[0].name = (char *)(uintptr_t) "renamed";
+	kill_and_start(&rig);
+	assert_int_equal(told.interrupted, 1);
+	answer(told.command, 504, "perhaps");
+	assert_string_equal(told.device, "renamed");
+	command_destroy(command);
+	stop(&rig);
+	rig_finish(&rig);
+}
+
 /* ---- the disk fails ------------------------------------------------------------------------- */
 
 static void a_disk_that_fails_is_named_and_asked_again(void **state)
@@ -510,10 +547,12 @@ int main(void)
 		cmocka_unit_test(another_device_topic_or_payload_is_another_command),
 		cmocka_unit_test(those_without_an_id_have_a_window_of_their_own),
 		cmocka_unit_test(remembers_a_bounded_number_and_not_for_ever),
+		cmocka_unit_test(repeats_never_push_out_what_they_repeat),
 		cmocka_unit_test(what_was_begun_is_found_after_a_kill),
 		cmocka_unit_test(a_stop_leaves_all_of_it_on_the_disk),
 		cmocka_unit_test(a_clock_that_was_set_back_keeps_the_window),
 		cmocka_unit_test(a_device_that_is_gone_is_passed_over),
+		cmocka_unit_test(a_device_may_have_another_name_after_a_restart),
 		cmocka_unit_test(a_disk_that_fails_is_named_and_asked_again),
 		cmocka_unit_test(records_are_listed_and_bounded),
 		cmocka_unit_test(damage_costs_the_damaged_row),

@@ -172,6 +172,27 @@ static void test_urgent_polls_leave_a_quarter(void **state)
 	finish(&bench);
 }
 
+/* Silence that was asked for is no less lost to the line than what the standard asks for. */
+static void test_configured_silence_counts(void **state)
+{
+	struct bench bench;
+	start(&bench, 2, 9600);
+	bench.bus.gap_us = 10000;
+	bench.bus.unit_gap_us = 30000;
+	device(&bench, 0, "[" POLL("a", "1", "0", "") "]");
+	device(&bench, 1, "[" POLL("a", "1", "0", "") "]");
+	reckon(&bench);
+	close_to(bench.load.asks[0].cost_s, TEN_REGISTERS + 0.04);
+	finish(&bench);
+	/* One that is alone is never another one than before. */
+	start(&bench, 1, 9600);
+	bench.bus.unit_gap_us = 30000;
+	device(&bench, 0, "[" POLL("a", "1", "0", "") "]");
+	reckon(&bench);
+	close_to(bench.load.asks[0].cost_s, TEN_REGISTERS);
+	finish(&bench);
+}
+
 static void test_tcp_is_reckoned_in_requests(void **state)
 {
 	struct bench bench;
@@ -193,6 +214,7 @@ int main(void)
 		cmocka_unit_test(test_merged_polls_are_one_request),
 		cmocka_unit_test(test_what_is_asked_most_often_is_missed_first),
 		cmocka_unit_test(test_urgent_polls_leave_a_quarter),
+		cmocka_unit_test(test_configured_silence_counts),
 		cmocka_unit_test(test_tcp_is_reckoned_in_requests),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,7 +55,7 @@ static void hears_a_piggybacked_response_with_options(void **state)
 	assert_string_equal(heard.payload, "ok");
 	assert_string_equal(heard.topic, "t/x");
 	assert_string_equal(heard.command, "hi");
-	assert_false(heard.last.partial);
+	assert_false(heard.last.block2.there);
 	/* A copy is not told again. */
 	send_message(ACK, 0x44, got_id(), TOKEN, rest, sizeof(rest) - 1);
 	assert_int_equal(heard.responses, 1);
@@ -82,26 +82,32 @@ static void unknown_critical_options_hide_a_response(void **state)
 	destroy(endpoint);
 }
 
-static void a_block_of_more_is_partial(void **state)
+static void reads_which_block_it_is(void **state)
 {
 	struct heard heard;
 	struct endpoint *endpoint = connected(&heard);
 	static const struct {
 		const char *rest;
 		size_t size;
-		bool partial;
+		uint32_t number, size_of_each;
+		bool more;
 	} blocks[] = {
-		{ "\xd1\x0a\x0e\xffx", 5, true }, /* Block2 (23): 0, more, 1024 */
-		{ "\xd1\x0a\x06\xffx", 5, false }, /* 0, no more */
-		{ "\xd1\x0a\x16\xffx", 5, true }, /* the second one */
-		{ "\xd0\x0a\xffx", 4, false }, /* empty: 0, no more */
+		{ "\xd1\x0a\x0e\xffx", 5, 0, 1024, true }, /* Block2 (23) */
+		{ "\xd1\x0a\x06\xffx", 5, 0, 1024, false },
+		{ "\xd1\x0a\x16\xffx", 5, 1, 1024, false },
+		{ "\xd0\x0a\xffx", 4, 0, 16, false }, /* empty means 0 */
+		{ "\xd3\x0a\x12\x34\x5a\xffx", 7, 0x12345, 64, true },
+		{ "\xd1\x0a\x0f\xffx", 5, 0, 1024, true }, /* a size that is reserved */
 	};
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 6; i++) {
 		send_request(endpoint, TOKEN + i);
 		receive();
 		send_message(ACK, 0x45, got_id(), TOKEN + i, blocks[i].rest, blocks[i].size);
 		assert_int_equal(heard.responses, i + 1);
-		assert_int_equal(heard.last.partial, blocks[i].partial);
+		assert_true(heard.last.block2.there);
+		assert_int_equal(heard.last.block2.number, blocks[i].number);
+		assert_int_equal(block_size(&heard.last.block2), blocks[i].size_of_each);
+		assert_int_equal(heard.last.block2.more, blocks[i].more);
 	}
 	destroy(endpoint);
 }
@@ -182,7 +188,7 @@ int main(void)
 		TEST(a_get_has_no_payload),
 		TEST(hears_a_piggybacked_response_with_options),
 		TEST(unknown_critical_options_hide_a_response),
-		TEST(a_block_of_more_is_partial),
+		TEST(reads_which_block_it_is),
 		TEST(rubbish_does_no_harm),
 		TEST(the_librarys_log_keeps_secrets),
 	};

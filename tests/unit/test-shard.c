@@ -248,7 +248,7 @@ static void an_endpoint_connects_anew(void **state)
 	send_request(endpoint, TOKEN);
 	receive();
 	in_port_t before = client.sin_port;
-	assert_int_equal(endpoint->class->connect(endpoint, &peer_address), 0);
+	assert_int_equal(endpoint->class->connect(endpoint, &peer_address, NULL), 0);
 	assert_int_equal(heard.failures, 0);
 	send_request(endpoint, TOKEN + 1);
 	receive();
