@@ -428,6 +428,23 @@ static void noise_changes_nothing_in_any_state(void **state)
 	}
 }
 
+/* The cloud fails while the program ends, and nothing waits: nothing is due, so nothing turns. */
+static void a_stop_while_waiting_is_quiet(void **state)
+{
+	be(SESSION_AUTHENTICATING);
+	late();
+	bench->plane.stopping = true;
+	await_request();
+	accept_login();
+	assert_int_equal(bench->session->state, SESSION_WAITING);
+	int requests = bench->requests;
+	advance_ms(200000);
+	assert_int_equal(bench->session->state, SESSION_WAITING);
+	assert_int_equal(bench->requests, requests);
+	assert_false(timer_armed(&bench->session->timer));
+	bench_destroy();
+}
+
 static void put_rows(struct buffer *text)
 {
 	for (int input = 0; input < INPUTS; input++) {
@@ -470,6 +487,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_table_has_no_other_steps),
 		cmocka_unit_test(all_other_inputs_change_nothing),
 		cmocka_unit_test(noise_changes_nothing_in_any_state),
+		cmocka_unit_test(a_stop_while_waiting_is_quiet),
 		cmocka_unit_test(the_design_shows_the_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
