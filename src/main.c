@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bridge/bridge.h"
@@ -87,6 +88,24 @@ static const struct conf_defaults defaults = {
 	.control_socket = RUN_DIR "/control",
 };
 
+/* The service makes the usual one at its start, so it may be missing before: no error. */
+static void check_state_dir(
+	const struct options *options, const struct conf *conf, struct problems *problems)
+{
+	const char *path = conf->gateway.state_dir;
+	struct stat status;
+	int error = stat(path, &status) < 0     ? errno
+		: !S_ISDIR(status.st_mode)      ? ENOTDIR
+		: access(path, W_OK | X_OK) < 0 ? errno
+						: 0;
+	if (error)
+		problem_warning(problems, (struct place){ options->path, 0 },
+			"gateway.state_dir is %s: %s: reports in an outage, records of commands and "
+			"device.state will not outlive a restart: make the directory, writable for "
+			"the user that the daemon runs as",
+			path, strerror(error));
+}
+
 /* Reads all that a person wrote.  NULL after the problems were printed. */
 static struct fleet *load(
 	const struct options *options, struct conf **conf, struct keepsake **keepsake)
@@ -97,8 +116,10 @@ static struct fleet *load(
 	/* A check leaves the files of the daemon that runs alone. */
 	if (*conf && !options->test)
 		*keepsake = keepsake_load((*conf)->gateway.state_dir);
-	if (*conf)
+	if (*conf) {
+		check_state_dir(options, *conf, &problems);
 		fleet = fleet_create(*conf, *keepsake, &problems);
+	}
 	problems_print(&problems, stderr);
 	if (!fleet)
 		fprintf(stderr,

@@ -121,11 +121,10 @@ static enum operated list_devices(struct operation *operation)
 	return OPERATED_DONE;
 }
 
-/* A topic that commands can have, since each of them has its reply. */
+/* A topic that a device can fetch and reply to: another one would keep those behind it waiting. */
 static bool command_topic_fits(const char *topic)
 {
-	size_t size = topic ? strlen(topic) : 0;
-	return size && size < 200 && topic[0] != '/' && strcmp(topic + size - 1, "/") != 0;
+	return topic && strlen(topic) < 200 && topic_is_command(topic);
 }
 
 static enum operated queue_text(struct operation *operation, struct device *device,
@@ -165,7 +164,9 @@ static enum operated queue_command(struct operation *operation)
 	if (!device)
 		return OPERATED_REFUSED;
 	if (!command_topic_fits(topic))
-		return refuse(operation, "topic: give one like thing/service/measurepoint/set");
+		return refuse(operation,
+			"topic: commands come by thing/service/NAME, thing/service/measurepoint/set "
+			"and thing/model/down_raw");
 	bool raw = strcmp(topic, "thing/model/down_raw") == 0;
 	if (raw != (hex != NULL))
 		return refuse(operation,

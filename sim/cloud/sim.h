@@ -92,5 +92,7 @@ size_t session_key(struct sim *sim, const char *identity, uint8_t key[TUNNEL_KEY
 void session_activate(struct call *call);
 /* topic.c: a request of an admitted device. */
 void topic_serve(struct call *call);
+/* Whether commands come by that topic. */
+bool topic_is_command(const char *path);
 
 #endif

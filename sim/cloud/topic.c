@@ -182,8 +182,7 @@ static const struct topic *report_topic(const char *path)
 	return one_between(path, event_prefix, event_suffix) ? &event_topic : NULL;
 }
 
-/* A topic that commands come by. */
-static bool is_command_topic(const char *path)
+bool topic_is_command(const char *path)
 {
 	return strcmp(path, "thing/model/down_raw") == 0 ||
 		strcmp(path, "thing/service/measurepoint/set") == 0 ||
@@ -309,12 +308,12 @@ void topic_serve(struct call *call)
 	const struct topic *topic = report_topic(call->topic);
 	uint8_t method = call->packet->code;
 	bool raw = strcmp(call->topic, "thing/model/up_raw") == 0;
-	bool command = is_command_topic(call->topic);
+	bool command = topic_is_command(call->topic);
 	OWNED char *replied = must_strdup(call->topic);
 	bool reply = ends(replied, reply_suffix);
 	if (reply)
 		replied[strlen(replied) - strlen(reply_suffix)] = 0;
-	reply = reply && is_command_topic(replied);
+	reply = reply && topic_is_command(replied);
 	if (!topic && !raw && !command && !reply)
 		call_violate(call, CODE_NOT_FOUND, VIOLATION_PATH, "the topic does not exist");
 	else if (method != (command ? CODE_GET : CODE_POST))

@@ -45,8 +45,7 @@ static void inquire(struct bridge *bridge, const struct control_request *request
 	ask_field(bridge, request, query_create(what, 0, number));
 }
 
-/* The text argument of that key, or NULL. */
-static const char *argument(const struct control_request *request, const char *key)
+const char *admin_argument(const struct control_request *request, const char *key)
 {
 	struct value value;
 	if (value_find(request->arguments, request->size, key, &value, NULL) &&
@@ -168,28 +167,41 @@ static void print_device(
 	buffer_put_byte(json, '}');
 }
 
-static void run_device(struct bridge *bridge, const struct control_request *request)
+int64_t admin_find_device(
+	struct bridge *bridge, const struct control_request *request, const char *name)
 {
-	const char *name = argument(request, "name");
 	int64_t number = name ? conf_find_device(bridge->conf, name) : -1;
 	if (number < 0)
 		control_refuse(bridge->control, request->token,
 			"no device is named \"%s\": enos-bridged -t lists them", name ? name : "");
-	else
+	return number < 0 ? -1 : number;
+}
+
+static void run_device(struct bridge *bridge, const struct control_request *request)
+{
+	int64_t number = admin_find_device(bridge, request, admin_argument(request, "name"));
+	if (number >= 0)
 		inquire(bridge, request, QUERY_DEVICE, (uint32_t)number);
 }
 
-/* ---- dump ----------------------------------------------------------------------------------- */
+/* ---- bus ------------------------------------------------------------------------------------ */
 
 /* The number of the bus that is asked about; -1 after the refusal. */
 static int64_t find_bus(struct bridge *bridge, const struct control_request *request)
 {
-	const char *name = argument(request, "bus");
+	const char *name = admin_argument(request, "bus");
 	int64_t number = name ? conf_find_bus(bridge->conf, name) : -1;
 	if (number < 0)
 		control_refuse(bridge->control, request->token,
 			"no bus is named \"%s\": enos-bridge status lists them", name ? name : "");
 	return number;
+}
+
+static void run_bus(struct bridge *bridge, const struct control_request *request)
+{
+	int64_t number = find_bus(bridge, request);
+	if (number >= 0)
+		inquire(bridge, request, QUERY_BUS, (uint32_t)number);
 }
 
 static void run_dump(struct bridge *bridge, const struct control_request *request)
@@ -230,6 +242,7 @@ static void run_reload(struct bridge *bridge, const struct control_request *requ
 static const struct admin_command commands[] = {
 	{ "status", false, run_status },
 	{ "device", false, run_device },
+	{ "bus", false, run_bus },
 	{ "dump", false, run_dump },
 	{ "audit", false, audit_run },
 	{ "capture", false, run_capture },
@@ -252,7 +265,7 @@ void admin_request(void *context, const struct control_request *request)
 		return;
 	}
 	control_refuse(bridge->control, request->token,
-		"\"%s\" is no command of this version: status, device, dump, capture, audit and reload are",
+		"\"%s\" is no command of this version: status, device, bus, dump, capture, audit and reload are",
 		request->command);
 }
 

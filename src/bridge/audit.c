@@ -57,17 +57,11 @@ static void told(
 void audit_run(struct bridge *bridge, const struct control_request *request)
 {
 	struct value value;
-	int64_t device = -1, count = SHOWN_DEFAULT;
-	if (value_find(request->arguments, request->size, "name", &value, NULL) &&
-		value.type == VALUE_STRING) {
-		device = conf_find_device(bridge->conf, value.text);
-		if (device < 0) {
-			control_refuse(bridge->control, request->token,
-				"no device is named \"%s\": enos-bridged -t lists them",
-				value.text);
-			return;
-		}
-	}
+	const char *name = admin_argument(request, "name");
+	int64_t count = SHOWN_DEFAULT;
+	int64_t device = name ? admin_find_device(bridge, request, name) : -1;
+	if (name && device < 0)
+		return;
 	if (value_find(request->arguments, request->size, "count", &value, NULL))
 		count = value.type == VALUE_INTEGER ? value.integer : 0;
 	if (count < 1 || count > SHOWN_MAX)

@@ -19,19 +19,28 @@
 #define OVERFLOW_SAY_S 60
 #define WARNINGS_SAY_S 60
 #define WARNINGS_BURST 10
+/* Each device of a script that was broken has its line. */
+#define SCRIPTS_BURST 100
 
 /* ---- the path of a reading ------------------------------------------------------------------ */
 
+/* One that fails at every second reading changes at every reading. */
 static void script_changed(struct bridge *bridge, const struct member *device)
 {
+	uint64_t held;
+	broker_script(
+		bridge->broker, device->number, device->script_error ? device->script_error : "");
+	if (!log_limit_pass(&bridge->scripts, loop_now(bridge->loop), &held))
+		return;
+	if (held)
+		log_info("bridge: %ju lines about scripts that fail or work again were held back",
+			(uintmax_t)held);
 	if (device->script_error)
 		log_warning("device %s: script failed: %s: its points are missing until it works; "
 			    "the bytes are still echoed",
 			device->conf->name, device->script_error);
 	else
 		log_info("device %s: script works again", device->conf->name);
-	broker_script(
-		bridge->broker, device->number, device->script_error ? device->script_error : "");
 }
 
 /* What a script warns of is the device's trouble: it may say so at every reading. */
@@ -294,7 +303,7 @@ static void watchdog_expired(struct timer *timer, int64_t now_us)
 static void saving_due(struct timer *timer, int64_t now_us)
 {
 	struct bridge *bridge = container_of(timer, struct bridge, saving);
-	keepsake_save(bridge->setup.keepsake, bridge->fleet);
+	keepsake_save_aside(bridge->setup.keepsake, bridge->fleet);
 	loop_arm(bridge->loop, timer, now_us + bridge->conf->scripts.state_save_s * USEC_PER_SEC);
 }
 
@@ -326,8 +335,12 @@ static int create_planes(struct bridge *bridge)
 	result = field_create(&bridge->field, &field);
 	if (result == 0)
 		result = cloud_create(&bridge->cloud, &cloud);
-	if (result < 0)
-		return result;
+	return result;
+}
+
+/* What stands between the planes. */
+static void create_parts(struct bridge *bridge)
+{
 	struct pipeline_setup pipeline = { .fleet = bridge->fleet,
 		.loop = bridge->loop,
 		.ledger = cloud_ledger(bridge->cloud),
@@ -346,13 +359,13 @@ static int create_planes(struct bridge *bridge)
 		.context = bridge,
 		.found = take_found,
 		.reading = take_reading };
-	bridge->evidence = evidence_keeper_create(conf);
 	bridge->discoveries = discoveries_create(&discoveries);
-	struct absences_setup absences = {
-		.conf = conf, .loop = bridge->loop, .context = bridge, .changed = take_absence
-	};
+	struct absences_setup absences = { .conf = bridge->conf,
+		.loop = bridge->loop,
+		.context = bridge,
+		.changed = take_absence };
 	bridge->absences = absences_create(&absences);
-	return 0;
+	bridge->evidence = evidence_keeper_create(bridge->conf);
 }
 
 static int create_local(struct bridge *bridge)
@@ -372,8 +385,11 @@ static int create_local(struct bridge *bridge)
 		return 0;
 	result = control_create(&bridge->control, &control);
 	if (result < 0)
-		log_error("control: cannot listen on %s: %s: is another enos-bridged running?",
-			conf->gateway.control_socket, strerror(-result));
+		log_error("control: cannot listen on %s: %s: %s", conf->gateway.control_socket,
+			strerror(-result),
+			result == -EADDRINUSE
+				? "is another enos-bridged running?"
+				: "check that its folder is there, and who may write to it");
 	return result;
 }
 
@@ -390,6 +406,8 @@ int bridge_create(struct bridge **created, const struct bridge_setup *setup)
 	audit_init(bridge);
 	bridge->warnings = (struct log_limit){ .window_us = WARNINGS_SAY_S * USEC_PER_SEC,
 		.burst = WARNINGS_BURST };
+	bridge->scripts = (struct log_limit){ .window_us = WARNINGS_SAY_S * USEC_PER_SEC,
+		.burst = SCRIPTS_BURST };
 	list_init(&bridge->inquiries);
 	list_init(&bridge->readings);
 	bridge->more_mail.expired = more_mail_due;
@@ -399,8 +417,10 @@ int bridge_create(struct bridge **created, const struct bridge_setup *setup)
 		result = resolver_client_create(&bridge->resolving, bridge->resolver, bridge->loop);
 	if (result == 0)
 		result = create_planes(bridge);
-	if (result == 0)
+	if (result == 0) {
+		create_parts(bridge);
 		result = create_local(bridge);
+	}
 	if (result == 0) {
 		bridge->mail = (struct watch){
 			.fd = mailbox_fd(bridge->from_field), .events = EPOLLIN, .ready = mail_ready

@@ -222,8 +222,9 @@ struct order *errand_read_back(struct errand *errand, uint32_t device)
 static bool compare(const struct errand_check *check, const int64_t *read, char *why, size_t room)
 {
 	for (uint32_t i = 0; i < check->count; i++) {
-		int64_t off = read[i] - check->numbers[i];
-		if ((off < 0 ? -off : off) <= check->tolerance)
+		/* Unsigned: the numbers are the plugin's, and may be as far apart as they can. */
+		uint64_t more = (uint64_t)read[i] - (uint64_t)check->numbers[i];
+		if ((read[i] < check->numbers[i] ? -more : more) <= check->tolerance)
 			continue;
 		snprintf(why, room,
 			"written, but it reads otherwise: %s %" PRIu64 " was written %" PRId64
@@ -257,6 +258,23 @@ bool errand_compare(const struct errand *errand, const struct conf_bus *bus,
 	}
 	problems_finish(&problems);
 	return same;
+}
+
+static bool overlap(const struct errand_check *a, const struct errand_check *b)
+{
+	const struct errand_check *low = a->first <= b->first ? a : b, *high = low == a ? b : a;
+	return strcmp(a->what, b->what) == 0 && high->first - low->first < low->count;
+}
+
+bool errand_overlaps(const struct errand *errand, const struct errand *other)
+{
+	for (size_t i = 0; i < errand->check_count; i++) {
+		for (size_t k = 0; k < other->check_count; k++) {
+			if (overlap(&errand->checks[i], &other->checks[k]))
+				return true;
+		}
+	}
+	return false;
 }
 
 void errand_finish(struct errand *errand)

@@ -43,6 +43,8 @@ struct order *errand_read_back(struct errand *errand, uint32_t device);
 /* Compares; true where all is as it was written, else why says what is not. */
 bool errand_compare(const struct errand *errand, const struct conf_bus *bus,
 	const struct outcome *outcome, char *why, size_t room);
+/* Whether both read back the same place. */
+bool errand_overlaps(const struct errand *errand, const struct errand *other);
 void errand_finish(struct errand *errand);
 
 #endif

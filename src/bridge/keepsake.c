@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,18 +37,45 @@ struct keepsake {
 	size_t size;
 	bool there; /* a file that has it */
 	bool failing; /* and it was said */
+	pthread_t thread; /* that writes: bytes and the four above are its own until it ended */
+	bool started;
+	atomic_bool ended;
+	struct buffer bytes; /* what is to be written behind the header */
 };
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
 
-static uint32_t crc_of(const struct buffer *bytes)
+/* steps[n][byte]: what a byte with n others behind it does to the CRC. */
+static void fill_steps(uint32_t steps[4][256])
 {
-	uint32_t crc = ~UINT32_C(0);
-	for (size_t i = 0; i < bytes->size; i++) {
-		crc ^= bytes->data[i];
+	for (uint32_t byte = 0; byte < 256; byte++) {
+		uint32_t crc = byte;
 		for (int bit = 0; bit < 8; bit++)
 			crc = crc >> 1 ^ (crc & 1 ? UINT32_C(0xedb88320) : 0);
+		steps[0][byte] = crc;
 	}
+	for (int behind = 1; behind < 4; behind++) {
+		for (int byte = 0; byte < 256; byte++) {
+			uint32_t crc = steps[behind - 1][byte];
+			steps[behind][byte] = crc >> 8 ^ steps[0][crc & 0xff];
+		}
+	}
+}
+
+/* CRC-32/ISO-HDLC, four bytes at a time: the main thread waits for it, and states can be many. */
+static uint32_t crc_of(const struct buffer *bytes)
+{
+	uint32_t steps[4][256], crc = ~UINT32_C(0);
+	size_t i = 0;
+	fill_steps(steps);
+	for (; bytes->size - i >= 4; i += 4) {
+		const uint8_t *at = bytes->data + i;
+		crc ^= at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+		crc = steps[3][crc & 0xff] ^ steps[2][crc >> 8 & 0xff] ^
+			steps[1][crc >> 16 & 0xff] ^ steps[0][crc >> 24];
+	}
+	for (; i < bytes->size; i++)
+		crc = crc >> 8 ^ steps[0][(crc ^ bytes->data[i]) & 0xff];
 	return ~crc;
 }
 
@@ -154,10 +183,21 @@ struct keepsake *keepsake_load(const char *directory)
 	return keepsake;
 }
 
+/* Waits for the thread, if there is one. */
+static void collect(struct keepsake *keepsake)
+{
+	if (keepsake->started)
+		pthread_join(keepsake->thread, NULL);
+	keepsake->started = false;
+	buffer_finish(&keepsake->bytes);
+	keepsake->bytes = (struct buffer)BUFFER_EMPTY;
+}
+
 void keepsake_destroy(struct keepsake *keepsake)
 {
 	if (!keepsake)
 		return;
+	collect(keepsake);
 	buffer_finish(&keepsake->loaded);
 	buffer_finish(&keepsake->found);
 	free(keepsake->directory);
@@ -265,24 +305,57 @@ static void say(struct keepsake *keepsake, int result)
 	keepsake->failing = result < 0;
 }
 
-int keepsake_save(struct keepsake *keepsake, const struct fleet *fleet)
+/* Writes the bytes where the file has others. */
+static int write_down(struct keepsake *keepsake)
 {
-	OWNED_BUFFER bytes = BUFFER_EMPTY;
-	gather(fleet, &bytes);
-	struct header header = { .crc = crc_of(&bytes), .size = (uint32_t)bytes.size };
+	const struct buffer *bytes = &keepsake->bytes;
+	struct header header = { .crc = crc_of(bytes), .size = (uint32_t)bytes->size };
 	memcpy(header.magic, magic, sizeof(magic));
 	bool same = keepsake->there && header.crc == keepsake->crc && header.size == keepsake->size;
-	if (same || (!keepsake->there && !bytes.size))
+	if (same || (!keepsake->there && !bytes->size))
 		return 0;
-	int result = replace_file(keepsake, &header, &bytes);
+	int result = replace_file(keepsake, &header, bytes);
 	say(keepsake, result);
 	if (result < 0)
 		return result;
 	keepsake->there = true;
 	keepsake->crc = header.crc;
 	keepsake->size = header.size;
-	/* It was handed out long ago. */
+	return 0;
+}
+
+static void *run(void *context)
+{
+	struct keepsake *keepsake = context;
+	write_down(keepsake);
+	atomic_store(&keepsake->ended, true);
+	return NULL;
+}
+
+/* What was loaded was handed out long ago. */
+static void take_states(struct keepsake *keepsake, const struct fleet *fleet)
+{
+	collect(keepsake);
 	buffer_finish(&keepsake->loaded);
 	keepsake->loaded = (struct buffer)BUFFER_EMPTY;
-	return 0;
+	keepsake->at = 0;
+	gather(fleet, &keepsake->bytes);
+}
+
+int keepsake_save(struct keepsake *keepsake, const struct fleet *fleet)
+{
+	take_states(keepsake, fleet);
+	return write_down(keepsake);
+}
+
+void keepsake_save_aside(struct keepsake *keepsake, const struct fleet *fleet)
+{
+	/* A disk that takes so long is not asked for more. */
+	if (keepsake->started && !atomic_load(&keepsake->ended))
+		return;
+	take_states(keepsake, fleet);
+	atomic_store(&keepsake->ended, false);
+	keepsake->started = pthread_create(&keepsake->thread, NULL, run, keepsake) == 0;
+	if (!keepsake->started)
+		write_down(keepsake);
 }

@@ -24,5 +24,7 @@ const struct buffer *keepsake_find(struct keepsake *keepsake, const struct conf_
  * goes well again.
  */
 int keepsake_save(struct keepsake *keepsake, const struct fleet *fleet);
+/* The same without waiting for the disk: a thread writes. Nothing where the last one is not done. */
+void keepsake_save_aside(struct keepsake *keepsake, const struct fleet *fleet);
 
 #endif

@@ -58,6 +58,13 @@ static int make_probe(struct member *device, const struct conf *conf, const stru
 	if (requests_make(&requests, conf, device->number, list, "discover: request",
 		    device->conf->script_path, problems) < 0)
 		return -EINVAL;
+	if (requests.items[0]->wire.flags & (EB_WRITE | EB_NO_ANSWER)) {
+		problem_error(problems, device->conf->place,
+			"device \"%s\": discover: request 1 writes: it is asked again and again "
+			"until the device is there, so let it be a read",
+			device->conf->name);
+		return -EINVAL;
+	}
 	struct request *first = TAKE(requests.items[0]);
 	struct plan *plan = plan_create(device->number, &first->wire.address, 1);
 	free(first->name);

@@ -14,11 +14,10 @@
 
 static void print_link(const struct conf_bus *bus, FILE *to)
 {
-	static const char parity[] = { 'N', 'E', 'O' };
 	const struct conf_link *link = &bus->link;
 	if (link->type == CONF_LINK_SERIAL)
 		fprintf(to, "%s at %u %u%c%u", link->path, link->baud, link->data_bits,
-			parity[link->parity], link->stop_bits);
+			conf_parity_letter(link->parity), link->stop_bits);
 	else
 		fprintf(to, "%s port %u", link->host, link->port);
 }

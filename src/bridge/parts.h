@@ -66,6 +66,7 @@ struct bridge {
 
 	struct log_limit audit; /* lines about commands */
 	struct log_limit warnings; /* lines about what scripts warn of */
+	struct log_limit scripts; /* lines about scripts that fail and work again */
 	struct log_limit overflow;
 	uint64_t overflow_seen; /* readings dropped, as last reported */
 };
@@ -74,11 +75,16 @@ struct bridge {
 void admin_request(void *context, const struct control_request *request);
 void admin_answer(struct bridge *bridge, struct answer *answer);
 void admin_finish(struct bridge *bridge);
+/* The text argument of that key, or NULL. */
+const char *admin_argument(const struct control_request *request, const char *key);
+/* The number of the device of that name (NULL: none given); -1 after the refusal. */
+int64_t admin_find_device(
+	struct bridge *bridge, const struct control_request *request, const char *name);
 /* audit.c: records of commands, to the broker and the log; and the last ones for who asks. */
 void audit_init(struct bridge *bridge);
 void audit_take(struct bridge *bridge, const struct record *record);
 void audit_run(struct bridge *bridge, const struct control_request *request);
-/* Where it is not what the field was told last. */
+/* Gives the field the plan of the device, unless it has that one. */
 void bridge_send_plan(struct bridge *bridge, struct member *device);
 /* Readings that came faster than scripts and cloud took them. */
 uint64_t bridge_readings_dropped(const struct bridge *bridge);

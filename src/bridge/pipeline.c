@@ -31,6 +31,7 @@ struct job {
 	uint64_t serial; /* of its order */
 	bool begun; /* it was recorded */
 	bool more; /* the script wants to be asked again */
+	bool overtaken; /* what it wrote was written again before it was read back */
 	struct errand errand;
 	struct timer settled;
 	int refusal; /* a command that is no command: answered without the script; 0: none */
@@ -46,7 +47,7 @@ struct pipeline {
 	size_t running;
 	uint64_t serial;
 	bool stopping;
-	struct log_limit repeats;
+	struct log_limit repeats, faults; /* lines about them */
 };
 
 struct pipeline *pipeline_create(const struct pipeline_setup *setup)
@@ -54,6 +55,7 @@ struct pipeline *pipeline_create(const struct pipeline_setup *setup)
 	struct pipeline *pipeline = must_alloc(sizeof(*pipeline));
 	pipeline->setup = *setup;
 	pipeline->repeats = (struct log_limit){ .window_us = 60 * USEC_PER_SEC, .burst = 5 };
+	pipeline->faults = (struct log_limit){ .window_us = 60 * USEC_PER_SEC, .burst = 10 };
 	list_init(&pipeline->jobs);
 	return pipeline;
 }
@@ -77,6 +79,18 @@ static uint32_t reply_room(const struct pipeline *pipeline, const struct command
 {
 	const struct conf_enos *own = device_of(pipeline, command)->conf->enos;
 	return cloud_payload_max(own ? own : &conf_of(pipeline)->enos);
+}
+
+/* A fault of a script shows at every command that the cloud sends; the audit has each of them. */
+static bool may_say_fault(struct pipeline *pipeline)
+{
+	uint64_t held;
+	if (!log_limit_pass(&pipeline->faults, loop_now(pipeline->setup.loop), &held))
+		return false;
+	if (held)
+		log_info("bridge: %ju lines about commands that scripts failed on were held back",
+			(uintmax_t)held);
+	return true;
 }
 
 /* ---- the end of a command ------------------------------------------------------------------- */
@@ -129,16 +143,23 @@ static void refuse(struct job *job, int code, const char *why)
 	end(job, result_create(job->command, code, why));
 }
 
-/* The first step that did not go well, or NULL. */
-static const struct step_outcome *failed_step(struct outcome *const *outcomes, size_t count)
+/* The first step of the round that did not go well, or NULL. */
+static const struct step_outcome *failed_in(const struct outcome *outcome)
 {
-	for (size_t i = 0; i < count; i++) {
-		for (size_t s = 0; s < outcomes[i]->count; s++) {
-			if (outcomes[i]->steps[s].status != OUTCOME_DONE)
-				return &outcomes[i]->steps[s];
-		}
+	for (size_t s = 0; s < outcome->count; s++) {
+		if (outcome->steps[s].status != OUTCOME_DONE)
+			return &outcome->steps[s];
 	}
 	return NULL;
+}
+
+/* The same of all rounds. */
+static const struct step_outcome *failed_step(const struct job *job)
+{
+	const struct step_outcome *failed = NULL;
+	for (size_t i = 0; i < job->rounds && !failed; i++)
+		failed = failed_in(job->outcomes[i]);
+	return failed;
 }
 
 /* What was read back, one after the other: the default reply to a pass-through command. */
@@ -172,8 +193,9 @@ static bool script_payload(struct job *job, struct reply *reply)
 		return false;
 	if (script_reply(device->lua, job->command, outcomes, job->rounds, &given, &error) < 0) {
 		/* The command ran all the same: its true result goes out in the default form. */
-		log_warning("device %s: reply to %s failed: %s: the default reply goes out",
-			device->conf->name, job->command->topic, error.text);
+		if (may_say_fault(job->pipeline))
+			log_warning("device %s: reply to %s failed: %s: the default reply goes out",
+				device->conf->name, job->command->topic, error.text);
 	} else if (given.given && given.raw) {
 		buffer_put(&reply->payload, given.data.data, given.data.size);
 	} else if (given.given) {
@@ -187,7 +209,7 @@ static bool script_payload(struct job *job, struct reply *reply)
 static void finish(struct job *job)
 {
 	char why[RESULT_REASON_MAX];
-	const struct step_outcome *failed = failed_step(job->outcomes, job->rounds);
+	const struct step_outcome *failed = failed_step(job);
 	int code = result_code(failed, why, sizeof(why));
 	struct reply *reply = reply_create(job->command, code);
 	reply->why = *why ? must_strdup(why) : NULL;
@@ -264,8 +286,9 @@ static bool ask_script(struct job *job, struct buffer *requests)
 		refuse(job, REPLY_REFUSED, error.text);
 		return false;
 	default:
-		log_warning("device %s: command %s: %s: refused with code %d", device->conf->name,
-			job->command->topic, error.text, REPLY_SCRIPT);
+		if (may_say_fault(job->pipeline))
+			log_warning("device %s: command %s: %s: refused with code %d",
+				device->conf->name, job->command->topic, error.text, REPLY_SCRIPT);
 		refuse(job, REPLY_SCRIPT, error.text);
 		return false;
 	}
@@ -279,6 +302,7 @@ static void advance(struct job *job)
 	OWNED_BUFFER requests = BUFFER_EMPTY;
 	char why[RESULT_REASON_MAX];
 	job->phase = PHASE_SCRIPT;
+	job->overtaken = false;
 	errand_finish(&job->errand);
 	if (job->rounds == ROUNDS_MAX) {
 		snprintf(why, sizeof(why), "the script's encode asked for more than %d rounds",
@@ -309,7 +333,7 @@ static void advance(struct job *job)
 static void go_on(struct job *job)
 {
 	/* A script that asks step by step would build its next step on what was never read. */
-	if (job->more && !failed_step(job->outcomes, job->rounds))
+	if (job->more && !failed_step(job))
 		advance(job);
 	else
 		finish(job);
@@ -332,16 +356,43 @@ static void checked(struct job *job, const struct outcome *outcome)
 	struct pipeline *pipeline = job->pipeline;
 	const struct member *device = device_of(pipeline, job->command);
 	char why[RESULT_REASON_MAX], text[RESULT_REASON_MAX + 40];
-	struct outcome *const outcomes[] = { (struct outcome *)(uintptr_t)outcome };
-	int code = result_code(failed_step(outcomes, 1), why, sizeof(why));
+	int code = result_code(failed_in(outcome), why, sizeof(why));
 	if (code != REPLY_DONE) {
 		snprintf(text, sizeof(text), "written, but it cannot be read back: %s", why);
 		refuse(job, code, text);
 	} else if (!errand_compare(&job->errand, &conf_of(pipeline)->buses[device->conf->bus],
 			   outcome, why, sizeof(why))) {
-		refuse(job, REPLY_DEVICE, why);
+		refuse(job, job->overtaken ? REPLY_SUPERSEDED : REPLY_DEVICE,
+			job->overtaken ? "written, but a newer command wrote the same before it "
+					 "could be read back"
+				       : why);
 	} else {
 		go_on(job);
+	}
+}
+
+/* Whether something of it was written, or may have been. */
+static bool may_have_written(const struct outcome *outcome)
+{
+	for (size_t i = 0; i < outcome->count; i++) {
+		enum outcome_status status = outcome->steps[i].status;
+		if (status == OUTCOME_DONE || status == OUTCOME_TIMEOUT)
+			return true;
+	}
+	return false;
+}
+
+/* What others read back from now on is what this one has written. */
+static void overtake(struct job *newer)
+{
+	if (!may_have_written(newer->outcomes[newer->rounds - 1]))
+		return;
+	list_for_each (link, &newer->pipeline->jobs) {
+		struct job *job = container_of(link, struct job, link);
+		if (job != newer && job->command->device == newer->command->device &&
+			(job->phase == PHASE_SETTLING || job->phase == PHASE_CHECKING) &&
+			errand_overlaps(&job->errand, &newer->errand))
+			job->overtaken = true;
 	}
 }
 
@@ -366,7 +417,8 @@ void pipeline_outcome(struct pipeline *pipeline, struct outcome *outcome)
 		message_destroy(&outcome->mail);
 	} else {
 		job->outcomes[job->rounds++] = outcome;
-		bool good = !failed_step(&outcome, 1);
+		overtake(job);
+		bool good = !failed_in(outcome);
 		if (!good || !job->errand.check_count || pipeline->stopping) {
 			go_on(job);
 			return;

@@ -110,6 +110,7 @@ int proof_run(const char *path, const struct conf *conf, struct problems *proble
 	struct fixture fixture;
 	int failed = fixture_read(&fixture, name, conf->plugins, &found);
 	fixture.time_us = FIXTURES_MAX_US;
+	fixture.quiet = true;
 	/* It may be about another script. */
 	bool ours = failed < 0 || strcmp(fixture.script, path) == 0;
 	if (failed == 0 && ours)

@@ -19,11 +19,18 @@ static int make_one(struct request **request, const struct codec *codec,
 	const struct eb_address *address, struct value_reader *reader, struct place place,
 	struct problems *problems)
 {
-	const uint8_t *begin = reader->at;
-	if (!value_skip(reader))
+	const uint8_t *map;
+	size_t size;
+	if (!value_item(reader, &map, &size))
 		return -EINVAL;
-	return request_create(request, codec->plugin, codec->state, address, begin,
-		(size_t)(reader->at - begin), SETTINGS_SCRIPT, place, problems);
+	int result = request_create(request, codec->plugin, codec->state, address, map, size,
+		SETTINGS_SCRIPT, place, problems);
+	if (result < 0 || !(*request)->read_back.wanted)
+		return result;
+	problem_error(problems, place,
+		"read_back belongs to a command's write: leave it out, nobody would compare");
+	request_destroy(TAKE(*request));
+	return -EINVAL;
 }
 
 int requests_make(struct requests *requests, const struct conf *conf, uint32_t device,

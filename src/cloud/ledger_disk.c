@@ -146,6 +146,9 @@ static void restore(struct ledger *ledger, struct record *record)
 	struct entry *entry = ledger_add(ledger, (uint32_t)device);
 	entry->record = *record;
 	*record = (struct record){ .id = 0 };
+	/* It is found by its keys in EnOS: its name may be another one by now. */
+	free(entry->record.device);
+	entry->record.device = must_strdup(ledger->setup.conf->devices[device].name);
 	entry->hash = ledger_hash(entry->record.topic, &entry->record.payload);
 	entry->window_s = ledger_window(ledger, entry->record.command_id);
 	entry->came_us = loop_now(ledger->setup.loop);

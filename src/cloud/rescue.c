@@ -153,8 +153,10 @@ static int read_rows(const char *path, rescue_keep *keep, void *context, uint64_
 		statement_make(&row, &database, ROW_READ) == 0;
 	while (readable && found && result == 0 && step < ROW_ID_MAX && next < ROW_ID_MAX) {
 		statement_bind(&row, 0, next);
+		/* An id beyond all that we give comes of damage, and nothing would stand behind it. */
 		while (result == 0 && (found = statement_step(&row)) > 0 &&
-			statement_number(&row, ROW_ID) >= next) {
+			statement_number(&row, ROW_ID) >= next &&
+			statement_number(&row, ROW_ID) <= ROW_ID_MAX) {
 			struct report *report = row_report(&row);
 			next = statement_number(&row, ROW_ID) + 1;
 			step = 1;

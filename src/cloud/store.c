@@ -90,27 +90,42 @@ static int open_file(struct store *store)
 	return result;
 }
 
-static int read_counts(struct store *store)
+static uint32_t hash_counts(uint32_t hash, uint64_t device, const struct store_counts *counts)
+{
+	const uint64_t numbers[] = { device, counts->first, counts->points, counts->strict,
+		counts->bytes };
+	return row_hash(hash, numbers, sizeof(numbers));
+}
+
+/* *sound: they are as they were written, which their hash tells. */
+static int read_counts(struct store *store, bool *sound)
 {
 	struct statement row;
-	int result = statement_make(
-		&row, &store->database, "SELECT device, first, points, strict, bytes FROM counts");
+	uint32_t hash = ROW_HASH_START;
+	uint64_t wanted = 0;
+	int result = statement_make(&row, &store->database,
+		"SELECT device, first, points, strict, bytes FROM counts ORDER BY device");
 	if (result == 0) {
 		while ((result = statement_step(&row)) > 0) {
 			uint64_t device = (uint64_t)statement_number(&row, 0);
-			const struct store_counts counts = {
+			struct store_counts counts = {
 				.first = (uint64_t)statement_number(&row, 1),
 				.points = (uint64_t)statement_number(&row, 2),
 				.strict = (uint64_t)statement_number(&row, 3),
 				.bytes = (uint64_t)statement_number(&row, 4),
 			};
-			if (device)
+			if (device) {
 				census_set(&store->census, device, &counts);
-			else
+			} else {
 				store->counted_to = counts.first;
+				wanted = counts.points;
+				counts.points = 0;
+			}
+			hash = hash_counts(hash, device, &counts);
 		}
 	}
 	statement_finish(&row);
+	*sound = hash == wanted;
 	return result;
 }
 
@@ -142,18 +157,25 @@ static int take_stock(struct store *store)
 		return database_blame(&store->database, "a report has an absurd id");
 	census_clear(&store->census);
 	store->counted_to = 0;
+	bool sound;
 	int result = boots_load(&store->boots, &store->database);
 	if (result == 0)
-		result = read_counts(store);
+		result = read_counts(store, &sound);
 	if (result == 0 && store->counted_to > ROW_ID_MAX)
 		return database_blame(&store->database, "the count has an absurd id");
+	uint64_t counted_to = store->counted_to;
+	/* Too much of it would have rows taken away that there is room for. */
+	if (result == 0 && !sound) {
+		census_clear(&store->census);
+		store->counted_to = 0;
+	}
 	/* Of an empty table the old counts say nothing, but no id may ever be below those counted. */
 	if (!last)
 		census_clear(&store->census);
 	else if (result == 0)
 		result = count_rest(store);
-	if (store->counted_to >= store->next_id)
-		store->next_id = store->counted_to + 1;
+	if (counted_to >= store->next_id)
+		store->next_id = counted_to + 1;
 	if ((uint64_t)last >= store->next_id)
 		store->next_id = (uint64_t)last + 1;
 	return result;
@@ -325,11 +347,16 @@ static int keep_counts(struct store *store, uint64_t device, const struct store_
 static int keep_census(struct store *store)
 {
 	const struct census *census = &store->census;
-	const struct store_counts mark = { .first = store->next_id - 1 };
-	int result = keep_counts(store, 0, &mark);
-	for (size_t i = 0; result == 0 && i < census->count; i++)
-		result = keep_counts(store, census->items[i].device, &census->items[i].counts);
-	return result;
+	struct store_counts mark = { .first = store->next_id - 1 };
+	uint32_t hash = hash_counts(ROW_HASH_START, 0, &mark);
+	int result = 0;
+	for (size_t i = 0; result == 0 && i < census->count; i++) {
+		const struct census_item *item = &census->items[i];
+		result = keep_counts(store, item->device, &item->counts);
+		hash = hash_counts(hash, item->device, &item->counts);
+	}
+	mark.points = hash;
+	return result ? result : keep_counts(store, 0, &mark);
 }
 
 static int write_all(struct store *store, void *what)

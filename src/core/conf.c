@@ -212,6 +212,12 @@ static void check_cloud(struct conf_parts *parts)
 		problem_error(parts->problems, (struct place){ conf->path, 0 },
 			"enos is missing, devices report to it: write enos = { host = \"...\"; };");
 	set_missing(&conf->enos.host, "");
+}
+
+/* Commands without a disk run, but what became of them is forgotten with the program. */
+static void check_commands(struct conf_parts *parts)
+{
+	const struct conf *conf = parts->conf;
 	bool commands = false;
 	for (uint32_t i = 0; i < conf->device_count; i++)
 		commands |= conf->devices[i].script && conf->devices[i].commands == COMMANDS_ALL;
@@ -253,6 +259,7 @@ static void read_all(struct conf_parts *parts, const struct sources *sources,
 	read_buses(parts, sources);
 	read_devices(parts, sources);
 	check_cloud(parts);
+	check_commands(parts);
 }
 
 static void parts_finish(struct conf_parts *parts)

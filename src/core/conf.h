@@ -97,8 +97,15 @@ struct conf_mqtt {
 
 enum conf_link_type { CONF_LINK_SERIAL, CONF_LINK_TCP };
 enum conf_parity { PARITY_NONE, PARITY_EVEN, PARITY_ODD };
+/* As in "8N1". */
+static inline char conf_parity_letter(enum conf_parity parity)
+{
+	return "NEO"[parity];
+}
+
 enum conf_answer { ANSWER_AUTO, ANSWER_NO, ANSWER_YES };
 
+/* The level of RTS that switches the transmitter on. */
 enum conf_rts { RTS_HIGH, RTS_LOW };
 
 struct conf_link {

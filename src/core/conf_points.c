@@ -253,6 +253,13 @@ static void check_widths(const struct check *check)
 			"registers is %u: bcd has at most 4, 16 digits", point->registers);
 }
 
+static void check_scale(const struct check *check)
+{
+	if (check->point->scale == 0)
+		problem_error(check->problems, place_of(check, "scale"),
+			"scale is 0: every value would be the offset; it must be another number");
+}
+
 static void check_writing(const struct check *check)
 {
 	static const char *const keys[] = { "min", "max", "tolerance", "read_back" };
@@ -270,9 +277,6 @@ static void check_writing(const struct check *check)
 	if (point->tolerance < 0)
 		problem_error(check->problems, place_of(check, "tolerance"),
 			"tolerance is %g: it must be 0 or more", point->tolerance);
-	if (point->scale == 0)
-		problem_error(check->problems, place_of(check, "scale"),
-			"scale is 0: every value would be the offset; it must be another number");
 }
 
 static void check_sentinels(const struct check *check)
@@ -371,11 +375,10 @@ static void check_with_plugin(const struct check *check)
 
 static uint32_t put_real(struct buffer *map, const char *key, double real)
 {
-	value_put_text(map, key);
 	if (real == nearbyint(real) && fabs(real) < 1e15)
-		value_put_integer(map, (int64_t)real);
+		value_pair_integer(map, key, (int64_t)real);
 	else
-		value_put_real(map, real);
+		value_pair_real(map, key, real);
 	return 1;
 }
 
@@ -482,6 +485,7 @@ static bool read_point(const struct points_target *target, const struct node *no
 	if (problems->errors == errors) {
 		check_order(&check);
 		check_widths(&check);
+		check_scale(&check);
 		check_writing(&check);
 		check_sentinels(&check);
 	}

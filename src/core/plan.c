@@ -8,7 +8,6 @@
 #include "util/alloc.h"
 #include "util/clock.h"
 
-#define USEC_PER_SECOND 1e6
 #define TIMEOUT_MAX_S 3600
 #define NAME_MAX_SIZE 63
 
@@ -70,7 +69,7 @@ static bool read_seconds(const struct maker *maker, const struct value *value, c
 			"%s must be a number of seconds from 0 to %.0f", key, max);
 		return false;
 	}
-	*us = llround(seconds * USEC_PER_SECOND);
+	*us = llround(seconds * (double)USEC_PER_SEC);
 	/* 0 has a meaning of its own that a tiny number must not get. */
 	if (!*us && seconds > 0)
 		*us = 1;
@@ -206,7 +205,7 @@ static char *describe(
 	return must_strdup(text);
 }
 
-static struct request *assemble(
+struct request *request_wrap(
 	const struct eb_plugin *plugin, const void *state, const struct eb_request *wire)
 {
 	struct request *request = must_alloc(sizeof(*request) + wire->data_size);
@@ -247,7 +246,7 @@ static int make(const struct maker *maker, struct host *host, struct request **r
 			"be one that is sent");
 	if (result < 0 || maker->problems->errors)
 		return -EINVAL;
-	*request = assemble(maker->plugin, maker->state, &wire);
+	*request = request_wrap(maker->plugin, maker->state, &wire);
 	(*request)->retry_safe = host->retry_safe;
 	(*request)->timeout_us = host->timeout_us;
 	(*request)->read_back = host->read_back;
@@ -297,12 +296,6 @@ int request_create(struct request **request, const struct eb_plugin *plugin, con
 	return create(&maker, &host, request, problems);
 }
 
-struct request *request_wrap(
-	const struct eb_plugin *plugin, const void *state, const struct eb_request *wire)
-{
-	return assemble(plugin, state, wire);
-}
-
 void request_destroy(struct request *request)
 {
 	if (!request)
@@ -315,14 +308,13 @@ void request_destroy(struct request *request)
 struct request *request_merge(const struct eb_plugin *plugin, const void *state,
 	const struct request *a, const struct request *b, uint32_t hole)
 {
-	const uint32_t not_a_read = EB_WRITE | EB_NO_ANSWER | EB_LISTEN;
 	uint8_t data[EB_REQUEST_MAX] = { 0 };
-	struct eb_request wire = { .address = a->wire.address, .data = data };
-	if (!plugin->merge || ((a->wire.flags | b->wire.flags) & not_a_read) ||
-		plugin->merge(state, &a->wire, &b->wire, hole, &wire) < 0 || !fits(&wire) ||
-		(wire.flags & not_a_read))
+	struct request both = { .wire = { .address = a->wire.address, .data = data } };
+	if (!plugin->merge || !request_is_read(a) || !request_is_read(b) ||
+		plugin->merge(state, &a->wire, &b->wire, hole, &both.wire) < 0 ||
+		!fits(&both.wire) || !request_is_read(&both))
 		return NULL;
-	struct request *merged = assemble(plugin, state, &wire);
+	struct request *merged = request_wrap(plugin, state, &both.wire);
 	merged->timeout_us = a->timeout_us;
 	return merged;
 }
@@ -363,16 +355,24 @@ void plan_take_setup(struct plan *plan, struct request **setup, size_t count)
 	plan->setup_count = count;
 }
 
+bool request_same_wire(const struct request *one, const struct request *other)
+{
+	const struct eb_request *a = &one->wire, *b = &other->wire;
+	return a->flags == b->flags && a->data_size == b->data_size &&
+		a->address.size == b->address.size &&
+		memcmp(a->address.bytes, b->address.bytes, a->address.size) == 0 &&
+		(!a->data_size || memcmp(a->data, b->data, a->data_size) == 0);
+}
+
 static bool request_equal(const struct request *one, const struct request *other)
 {
 	const struct eb_request *a = &one->wire, *b = &other->wire;
 	bool named = (one->name != NULL) == (other->name != NULL) &&
 		(!one->name || strcmp(one->name, other->name) == 0);
 	return named && one->retry_safe == other->retry_safe &&
-		one->timeout_us == other->timeout_us && a->flags == b->flags &&
-		a->frame_size == b->frame_size && a->answer_size == b->answer_size &&
-		a->content_size == b->content_size && a->data_size == b->data_size &&
-		(!a->data_size || memcmp(a->data, b->data, a->data_size) == 0);
+		one->timeout_us == other->timeout_us && a->frame_size == b->frame_size &&
+		a->answer_size == b->answer_size && a->content_size == b->content_size &&
+		request_same_wire(one, other);
 }
 
 bool plan_equal(const struct plan *one, const struct plan *other)

@@ -70,10 +70,22 @@ extern const char *const request_host_keys[];
 int request_create(struct request **request, const struct eb_plugin *plugin, const void *state,
 	const struct eb_address *address, const void *map, size_t size, enum settings_source source,
 	struct place place, struct problems *problems);
-/* A request that the plugin made out of another one. */
+/* A request that the plugin made, out of settings or of another one; the host's settings are unset. */
 struct request *request_wrap(
 	const struct eb_plugin *plugin, const void *state, const struct eb_request *wire);
 void request_destroy(struct request *request);
+/* Whether all that it does is to read: it writes nothing, is answered, and is sent at all. */
+static inline bool request_is_read(const struct request *request)
+{
+	return !(request->wire.flags & (EB_WRITE | EB_NO_ANSWER | EB_LISTEN));
+}
+/* Whether it may be repeated without doing anything twice. */
+static inline bool request_is_repeatable(const struct request *request)
+{
+	return !(request->wire.flags & EB_WRITE) || request->retry_safe;
+}
+/* Whether both are the same to the device: the same bytes to the same address. */
+bool request_same_wire(const struct request *one, const struct request *other);
 /*
  * One read for what a and b read, across at most hole units of unread data, with a's time-out; NULL
  * where the plugin cannot do that.  The caller owns it.

@@ -9,16 +9,13 @@
 
 static void put_link(struct buffer *text, const struct conf_link *link)
 {
-	static const char parities[] = {
-		[PARITY_NONE] = 'N', [PARITY_EVEN] = 'E', [PARITY_ODD] = 'O'
-	};
 	if (link->type == CONF_LINK_TCP)
 		buffer_printf(text, "# link tcp %s %u\n", link->host ? link->host : "?",
 			(unsigned)link->port);
 	else
 		buffer_printf(text, "# link serial %s %" PRIu32 " %u%c%u\n",
 			link->path ? link->path : "?", link->baud, (unsigned)link->data_bits,
-			parities[link->parity], (unsigned)link->stop_bits);
+			conf_parity_letter(link->parity), (unsigned)link->stop_bits);
 }
 
 void recording_begin(struct buffer *text, const struct conf_bus *bus)

@@ -15,10 +15,10 @@ struct capture;
 
 /*
  * Appends a JSON object for whoever captures under this number: what was captured since it asked
- * last; the first time, the lines that a recording begins with.  end: it asks no more.  Where another
+ * last; the first time, the lines that a recording begins with.  ends: it asks no more.  Where another
  * captures the bus, "busy" says so.
  */
-void capture_answer(struct bus *bus, uint64_t who, bool end, struct buffer *json);
+void capture_answer(struct bus *bus, uint64_t who, bool ends, struct buffer *json);
 void capture_put(struct bus *bus, const struct trace_frame *frame);
 void capture_destroy(struct capture *capture);
 

@@ -62,7 +62,7 @@ void device_refresh_due(struct device *device)
 	device->due_us = due_us;
 }
 
-int64_t device_free_us(const struct device *device, const struct request *request)
+int64_t device_free_us(struct device *device, const struct request *request)
 {
 	bool blocked = owed_blocks(&device->owed, request, bus_now(device->bus));
 	bool later = blocked && device->owed.until_us > device->quiet_us;

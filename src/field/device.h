@@ -77,7 +77,7 @@ void device_change_plan(struct device *device, struct plan *plan);
 /* Called when a transaction of it ended: runs the plan that waited for that. */
 void device_settle(struct device *device);
 /* When the request may be asked of it, as far as answers go that it still owes; at least quiet_us. */
-int64_t device_free_us(const struct device *device, const struct request *request);
+int64_t device_free_us(struct device *device, const struct request *request);
 static inline struct task *device_task(const struct device *device, uint32_t part)
 {
 	return &device->tasks[device->merge.parts[part].poll];

@@ -4,22 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "field/backoff.h"
 #include "util/alloc.h"
 #include "util/clock.h"
 
 /* Refused a second time, a seam is left open for so long, then for twice that, and so on. */
 #define AGAIN_FIRST_US (60 * USEC_PER_SEC)
 #define AGAIN_MAX_US (3600 * USEC_PER_SEC)
-#define AGAIN_DOUBLINGS 6
 
 static const struct poll *poll_of(const struct merge *merge, uint32_t part)
 {
 	return &merge->plan->polls[merge->parts[part].poll];
-}
-
-static bool is_plain_read(const struct poll *poll)
-{
-	return !(poll->request->wire.flags & (EB_WRITE | EB_NO_ANSWER | EB_LISTEN));
 }
 
 static int compare_numbers(int64_t a, int64_t b)
@@ -35,7 +30,7 @@ static int compare(const void *left, const void *right, void *context)
 	const struct poll *a = &plan->polls[l], *b = &plan->polls[r];
 	const struct eb_request *of_a = &a->request->wire, *of_b = &b->request->wire;
 	size_t size = of_a->data_size < of_b->data_size ? of_a->data_size : of_b->data_size;
-	int order = is_plain_read(b) - is_plain_read(a);
+	int order = request_is_read(b->request) - request_is_read(a->request);
 	if (!order)
 		order = b->urgent - a->urgent;
 	if (!order)
@@ -52,8 +47,9 @@ static int compare(const void *left, const void *right, void *context)
 static bool may_join(const struct merge *merge, uint32_t part)
 {
 	const struct poll *a = poll_of(merge, part), *b = poll_of(merge, part + 1);
-	return is_plain_read(a) && is_plain_read(b) && a->urgent == b->urgent &&
-		a->period_us == b->period_us && a->request->timeout_us == b->request->timeout_us;
+	return request_is_read(a->request) && request_is_read(b->request) &&
+		a->urgent == b->urgent && a->period_us == b->period_us &&
+		a->request->timeout_us == b->request->timeout_us;
 }
 
 /* One request for count parts; NULL where the plugin cannot make it. */
@@ -214,9 +210,7 @@ static int64_t again_us(const struct part *seam, int64_t now_us)
 {
 	if (seam->refused < 2)
 		return 0;
-	int doublings = seam->refused - 2 < AGAIN_DOUBLINGS ? seam->refused - 2 : AGAIN_DOUBLINGS;
-	int64_t wait_us = AGAIN_FIRST_US << doublings;
-	return now_us + (wait_us < AGAIN_MAX_US ? wait_us : AGAIN_MAX_US);
+	return now_us + backoff_us(AGAIN_FIRST_US, AGAIN_MAX_US, seam->refused - 1u);
 }
 
 /* The parts as one run, or each as its own where the plugin cannot join them after all. */

@@ -82,7 +82,7 @@ static struct order *first_ready(const struct bus *bus, int64_t *next_us)
 	int64_t now = bus_now(bus);
 	list_for_each (link, &bus->orders) {
 		struct order *order = order_of(link);
-		const struct device *device = find_device(bus, order->device);
+		struct device *device = find_device(bus, order->device);
 		int64_t free_us = device && order->count
 			? device_free_us(device, order->requests[0])
 			: 0;

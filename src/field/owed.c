@@ -24,6 +24,7 @@ void owed_note(
 	uint32_t identity = identify(request);
 	bool open = owed->until_us > sent_us;
 	owed->several = open && (owed->several || owed->identity != identity);
+	owed->wanted = open && owed->wanted;
 	owed->identity = identity;
 	owed->answer_size = request->wire.answer_size;
 	owed->writes = writes(request);
@@ -32,25 +33,31 @@ void owed_note(
 		owed->until_us = owed->doubt_us;
 }
 
-/* Asking on does not put off the others for ever: what is asked later than that is in no doubt. */
 void owed_answered(
 	struct owed *owed, const struct request *request, int64_t sent_us, int64_t timeout_us)
 {
-	if (owed->doubt_us <= sent_us || owed->identity != identify(request))
+	if (owed->until_us <= sent_us || owed->identity != identify(request))
 		return;
 	if (owed->until_us < sent_us + LATEST * timeout_us)
 		owed->until_us = sent_us + LATEST * timeout_us;
 }
 
-bool owed_blocks(const struct owed *owed, const struct request *request, int64_t now)
+static bool may_be_taken_for(const struct owed *owed, const struct request *request)
+{
+	bool sized = owed->answer_size && request->wire.answer_size;
+	return writes(request) == owed->writes &&
+		(!sized || request->wire.answer_size == owed->answer_size);
+}
+
+bool owed_blocks(struct owed *owed, const struct request *request, int64_t now)
 {
 	if (owed->until_us <= now)
 		return false;
 	if (owed->several)
 		return true;
-	bool sized = owed->answer_size && request->wire.answer_size;
-	if (writes(request) != owed->writes ||
-		(sized && request->wire.answer_size != owed->answer_size))
-		return false;
-	return owed->identity != identify(request);
+	if (owed->identity == identify(request))
+		return owed->wanted && owed->doubt_us <= now;
+	bool blocks = may_be_taken_for(owed, request);
+	owed->wanted = owed->wanted || blocks;
+	return blocks;
 }

@@ -6,7 +6,9 @@
  * until five times its time-out has passed, nothing is asked of it whose answer could be taken for
  * the owed one, but only the same request again, or one with an answer of another size or kind.  What is
  * asked and answered within that time may have been answered by what was owed: then its own answer is
- * the one that is late, and the others wait for five times the time-out from there.
+ * the one that is late, and the others wait for five times the time-out from there.  So it goes on, from
+ * one time of asking to the next, for as long as the same request is asked; where another one waits, it
+ * is not asked any more once five times the time-out have passed since it failed, and the chain ends.
  */
 #ifndef EB_FIELD_OWED_H
 #define EB_FIELD_OWED_H
@@ -22,16 +24,17 @@ struct owed {
 	uint32_t answer_size;
 	bool writes;
 	bool several; /* requests of more than one kind are unanswered */
-	int64_t doubt_us; /* an answer to what is asked before may be an earlier one */
+	bool wanted; /* another request waits */
+	int64_t doubt_us; /* where another waits, the same is not asked from then on either */
 };
 
 /* The request, sent at sent_us and given timeout_us, has had no good answer. */
 void owed_note(
 	struct owed *owed, const struct request *request, int64_t sent_us, int64_t timeout_us);
-/* The request was answered now: maybe by what came of an earlier time of asking. */
+/* The request was answered or refused now: maybe by what came of an earlier time of asking. */
 void owed_answered(
 	struct owed *owed, const struct request *request, int64_t sent_us, int64_t timeout_us);
-/* Whether the request must wait until owed->until_us. */
-bool owed_blocks(const struct owed *owed, const struct request *request, int64_t now);
+/* Whether the request must wait until owed->until_us; that it does is remembered. */
+bool owed_blocks(struct owed *owed, const struct request *request, int64_t now);
 
 #endif

@@ -108,7 +108,7 @@ static bool is_tried_again(const struct device *device, uint32_t first)
 }
 
 /* The run of the device to begin at now, of that rank; -1 none. */
-static int64_t pick(const struct device *device, int64_t now, enum rank rank)
+static int64_t pick(struct device *device, int64_t now, enum rank rank)
 {
 	int64_t best = -1;
 	merge_for_each_run(first, &device->merge)
@@ -129,7 +129,7 @@ static int64_t pick(const struct device *device, int64_t now, enum rank rank)
 }
 
 /* What a down device is asked: a read rather than a write, and a write only when it is due. */
-static int64_t pick_probe(const struct device *device, int64_t now, int64_t *when_us)
+static int64_t pick_probe(struct device *device, int64_t now, int64_t *when_us)
 {
 	int64_t best = -1;
 	bool best_writes = true;
@@ -153,7 +153,7 @@ static int64_t pick_probe(const struct device *device, int64_t now, int64_t *whe
 }
 
 static bool choose_probe(
-	const struct device *device, int64_t now, struct choice *choice, int64_t *next_us)
+	struct device *device, int64_t now, struct choice *choice, int64_t *next_us)
 {
 	int64_t when_us;
 	if (device->outstanding)
@@ -175,7 +175,7 @@ static bool choose_probe(
 }
 
 /* When the device may be asked next, where it is not to be asked now. */
-static int64_t next_us_of(const struct device *device, int64_t now)
+static int64_t next_us_of(struct device *device, int64_t now)
 {
 	int64_t next_us = INT64_MAX;
 	merge_for_each_run(first, &device->merge)

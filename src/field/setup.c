@@ -2,9 +2,9 @@
 #include "field/setup.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "core/plugin.h"
+#include "field/backoff.h"
 #include "field/health.h"
 #include "field/schedule.h"
 #include "util/alloc.h"
@@ -13,22 +13,13 @@
 #define SILENCES_MAX 3
 #define AGAIN_FIRST_US (60 * USEC_PER_SEC)
 #define AGAIN_MAX_US (3600 * USEC_PER_SEC)
-#define AGAIN_DOUBLINGS 6
-
-static bool same_request(const struct request *a, const struct request *b)
-{
-	return a->wire.flags == b->wire.flags && a->wire.data_size == b->wire.data_size &&
-		a->wire.address.size == b->wire.address.size &&
-		memcmp(a->wire.address.bytes, b->wire.address.bytes, a->wire.address.size) == 0 &&
-		(!a->wire.data_size || memcmp(a->wire.data, b->wire.data, a->wire.data_size) == 0);
-}
 
 static bool same_setup(const struct plan *a, const struct plan *b)
 {
 	if (a->setup_count != b->setup_count)
 		return false;
 	for (size_t i = 0; i < a->setup_count; i++) {
-		if (!same_request(a->setup[i], b->setup[i]))
+		if (!request_same_wire(a->setup[i], b->setup[i]))
 			return false;
 	}
 	return true;
@@ -67,11 +58,6 @@ void setup_contacted(struct device *device)
 	device->setup.contacted = true;
 }
 
-static bool is_repeatable(const struct request *request)
-{
-	return !(request->wire.flags & EB_WRITE) || request->retry_safe;
-}
-
 /* On a line that may be one that echoes, a write would be held for its echo: a read tells. */
 static bool is_echo_unknown(const struct device *device)
 {
@@ -81,7 +67,7 @@ static bool is_echo_unknown(const struct device *device)
 }
 
 /* The poll to read something with, and when; -1: the device has none. */
-static int64_t find_read(const struct device *device, int64_t now, int64_t *when_us)
+static int64_t find_read(struct device *device, int64_t now, int64_t *when_us)
 {
 	int64_t best = -1;
 	*when_us = INT64_MAX;
@@ -89,7 +75,7 @@ static int64_t find_read(const struct device *device, int64_t now, int64_t *when
 		const struct request *request = device->plan->polls[device->merge.parts[i].poll]
 							.request;
 		const struct task *task = device_task(device, i);
-		if (request->wire.flags & (EB_WRITE | EB_NO_ANSWER | EB_LISTEN))
+		if (!request_is_read(request))
 			continue;
 		int64_t us = task->again_us > now ? task->again_us : now;
 		if (owed_blocks(&device->owed, request, now) && us < device->owed.until_us)
@@ -198,9 +184,8 @@ static void refuse(struct device *device, uint32_t number, const struct ending *
 	struct setup_step *step = &device->setup.steps[number];
 	if (step->refused < UINT8_MAX)
 		step->refused++;
-	int doublings = step->refused <= AGAIN_DOUBLINGS ? step->refused - 1 : AGAIN_DOUBLINGS;
-	int64_t wait_us = AGAIN_FIRST_US << doublings;
-	step->again_us = bus_now(device->bus) + (wait_us < AGAIN_MAX_US ? wait_us : AGAIN_MAX_US);
+	step->again_us = bus_now(device->bus) +
+		backoff_us(AGAIN_FIRST_US, AGAIN_MAX_US, step->refused);
 	say_refused(device, number, ending);
 	go_on(device, number);
 }
@@ -210,7 +195,7 @@ static void not_answered(
 	struct device *device, const struct transaction *transaction, const struct ending *ending)
 {
 	struct setup *setup = &device->setup;
-	bool repeatable = is_repeatable(transaction->request);
+	bool repeatable = request_is_repeatable(transaction->request);
 	int64_t when_us;
 	if (ending->error == EB_LINK) {
 		setup->contact = !repeatable && transaction->begun_us;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/plugin.h"
+#include "field/backoff.h"
 #include "field/health.h"
 #include "util/log.h"
 
@@ -20,8 +21,8 @@
 /* And not again for so long. */
 #define OVERLOAD_SAY_US (600 * USEC_PER_SEC)
 
-/* Each task of what has first and count: a choice or a transaction. */
-#define for_each_task(item, device, what)                                                 \
+/* Each task of what has first and count, a choice or a transaction, and the part that it stands in. */
+#define for_each_task(item, part, device, what)                                           \
 	for (uint32_t part = (what)->first; part < (what)->first + (what)->count; part++) \
 		for (struct task *item = device_task(device, part); item; item = NULL)
 
@@ -109,7 +110,7 @@ static void count_lateness(struct device *device, uint32_t part, struct task *ta
 static const struct task *leader(const struct device *device, const struct choice *choice)
 {
 	const struct task *leader = device_task(device, choice->first);
-	for_each_task(task, device, choice)
+	for_each_task(task, part, device, choice)
 	{
 		if (leader->fresh == task->fresh ? task->due_us < leader->due_us : leader->fresh)
 			leader = task;
@@ -135,7 +136,7 @@ void task_begun(struct bus *bus, const struct choice *choice)
 	struct device *device = choice->device;
 	int64_t period_us = poll_of(device, choice->first)->period_us;
 	int64_t due_us = next_due_us(device, choice, period_us);
-	for_each_task(task, device, choice)
+	for_each_task(task, part, device, choice)
 	{
 		count_lateness(device, part, task);
 		task->due_us = due_us;
@@ -162,21 +163,13 @@ static void name_polls(
 		snprintf(text, room, "%s", name ? name : "?");
 }
 
-/* Whether the request may be repeated without doing anything twice. */
-static bool is_repeatable(const struct request *request)
-{
-	return !(request->wire.flags & EB_WRITE) || request->retry_safe;
-}
-
 /*
  * When what failed is asked again: soon, then less and less often, never not at all.  What the device
  * refuses and what must not be repeated keeps to its period at least.
  */
 static int64_t again_us(const struct task *task, bool early, int64_t now)
 {
-	int shift = task->failed < 8 ? task->failed - 1 : 7;
-	int64_t delay_us = AGAIN_FIRST_US << shift;
-	int64_t us = now + (delay_us < AGAIN_MAX_US ? delay_us : AGAIN_MAX_US);
+	int64_t us = now + backoff_us(AGAIN_FIRST_US, AGAIN_MAX_US, task->failed);
 	return early || us > task->due_us ? us : 0;
 }
 
@@ -192,7 +185,7 @@ static void say_failing(
 	if (task->said || device->condition.state == HEALTH_DOWN ||
 		task->failed < (refused ? SAID_REFUSED : SAID_FAILED))
 		return;
-	for_each_task(one, device, transaction) one->said = true;
+	for_each_task(one, part, device, transaction) one->said = true;
 	char why[32], name[100];
 	name_polls(device, transaction, name, sizeof(name));
 	if (refused)
@@ -207,7 +200,7 @@ static void say_failing(
 static void say_works(struct device *device, const struct transaction *transaction)
 {
 	bool said = false;
-	for_each_task(task, device, transaction)
+	for_each_task(task, part, device, transaction)
 	{
 		said = said || task->said;
 		task->said = false;
@@ -242,7 +235,7 @@ static bool is_too_much(const struct device *device, const struct transaction *t
 	if (ending->error == EB_EXCEPTION)
 		return ending->range_refused || task->failed >= STUCK_REFUSED;
 	/* A probe may have been good for one of them. */
-	for_each_task(any, device, transaction)
+	for_each_task(any, part, device, transaction)
 	{
 		if (any->failing_us && device->good_us > any->failing_us)
 			return true;
@@ -266,7 +259,7 @@ static void tell_failed(struct device *device, const struct transaction *transac
 static void take_apart(struct device *device, const struct transaction *transaction)
 {
 	int64_t now = bus_now(device->bus);
-	for_each_task(task, device, transaction)
+	for_each_task(task, part, device, transaction)
 	{
 		task->tries = task->failed = 0;
 		task->again_us = now;
@@ -279,8 +272,8 @@ static void fail_for_good(struct device *device, const struct transaction *trans
 	const struct ending *ending, bool known_bad)
 {
 	bool refused = ending->error == EB_EXCEPTION;
-	bool early = is_repeatable(transaction->request) && !refused;
-	for_each_task(task, device, transaction)
+	bool early = request_is_repeatable(transaction->request) && !refused;
+	for_each_task(task, part, device, transaction)
 	{
 		task->tries = 0;
 		task->failures++;
@@ -297,7 +290,7 @@ static void failed(
 	struct device *device, const struct transaction *transaction, const struct ending *ending)
 {
 	const struct task *lead = device_task(device, transaction->first);
-	bool repeatable = is_repeatable(transaction->request);
+	bool repeatable = request_is_repeatable(transaction->request);
 	bool refused = ending->error == EB_EXCEPTION, lost = ending->error == EB_LINK;
 	/* A poll that fails while the device answers others is not worth several tries. */
 	bool known_bad = lead->failed >= 2;
@@ -305,7 +298,7 @@ static void failed(
 	bool again = repeatable && !refused && !transaction->probe && !known_bad && !trial &&
 		lead->tries < health_retries(device);
 	if (lost || again) {
-		for_each_task(task, device, transaction)
+		for_each_task(task, part, device, transaction)
 		{
 			task->again_us = repeatable ? bus_now(device->bus) : 0;
 			task->tries += again && !lost;
@@ -319,7 +312,7 @@ static void failed(
 		take_apart(device, transaction);
 		return;
 	}
-	for_each_task(task, device, transaction)
+	for_each_task(task, part, device, transaction)
 		task->failing_us = task->failing_us ? task->failing_us : bus_now(device->bus);
 	fail_for_good(device, transaction, ending, known_bad);
 	tell_failed(device, transaction);
@@ -392,7 +385,7 @@ static void note(
 void task_ended(struct bus *bus, const struct transaction *transaction, const struct ending *ending)
 {
 	struct device *device = transaction->device;
-	for_each_task(task, device, transaction)
+	for_each_task(task, part, device, transaction)
 	{
 		task->running = false;
 		note(task, transaction, ending);

@@ -292,6 +292,9 @@ static void failed(struct bus *bus, struct transaction *transaction, const struc
 		return;
 	stats_error(&device->stats, ending->error, ending->code);
 	stats_error(&bus->stats, ending->error, ending->code);
+	if (ending->error == EB_EXCEPTION)
+		owed_answered(&device->owed, transaction->request, transaction->sent_us,
+			timeout_of(bus, transaction->request));
 	if (ending->error == EB_EXCEPTION && transaction->begun_us)
 		health_good(device, 0);
 	else if (transaction->probe)

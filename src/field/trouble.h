@@ -10,12 +10,12 @@
 #include <stdint.h>
 
 struct bus;
-struct plane;
 
 /* An error of that class (enum eb_error_class) on the bus: counts, or begins an evidence. */
 void trouble_note(struct bus *bus, uint32_t error);
 /* So much noise came: returns how much in this second. */
 uint32_t trouble_noise(struct bus *bus, size_t size);
+/* Frees what is known; what waits to be told is lost. */
 void trouble_forget(struct bus *bus);
 /* The bus ends: what waits to be told of it is told now. */
 void trouble_finish(struct bus *bus);

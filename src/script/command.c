@@ -144,16 +144,15 @@ static bool take_more(lua_State *L, int index)
 	return more;
 }
 
-static void refuse(lua_State *L, struct job *job, int index)
+void command_take_reason(lua_State *L, int index, struct script_error *error)
 {
 	const char *why = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index)
 							    : "the script gave no reason";
-	*job->error = (struct script_error){ 0 };
-	snprintf(job->error->text, sizeof(job->error->text), "%s", why);
-	for (char *at = job->error->text; *at; at++)
+	*error = (struct script_error){ 0 };
+	snprintf(error->text, sizeof(error->text), "%s", why);
+	for (char *at = error->text; *at; at++)
 		if ((unsigned char)*at < ' ' || *at == 0x7f)
 			*at = ' ';
-	job->answer = ENCODE_REFUSED;
 }
 
 static int encode(lua_State *L)
@@ -166,7 +165,8 @@ static int encode(lua_State *L)
 	lua_call(L, 3, 2);
 	int given = lua_gettop(L) - 1;
 	if (lua_isnil(L, given)) {
-		refuse(L, job, given + 1);
+		command_take_reason(L, given + 1, job->error);
+		job->answer = ENCODE_REFUSED;
 	} else if (lua_type(L, given) == LUA_TTABLE) {
 		put_requests(L, given, job->requests, "request", true);
 		job->answer = take_more(L, given) ? ENCODE_MORE : ENCODE_REQUESTS;

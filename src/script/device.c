@@ -231,10 +231,8 @@ bool script_device_set_state(struct script_device *device, const void *value, si
 
 bool device_push_function(struct script_device *device, enum script_function function)
 {
-	static const char *const names[SCRIPT_FUNCTIONS] = { "setup", "polls", "discover", "decode",
-		"encode", "reply", "health" };
 	const struct program *program = &device->script->program;
-	program->box->activity = names[function];
+	program->box->activity = script_function_name(function);
 	program->box->line = program->lines[function];
 	if (program->functions[function] == LUA_NOREF)
 		return false;

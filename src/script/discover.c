@@ -2,7 +2,6 @@
 /* A device whose polls the script finds out by asking it, round by round. */
 #include "script/script.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "script/host.h"
@@ -15,18 +14,6 @@ struct job {
 	enum discover_answer answer;
 	struct script_error *error;
 };
-
-static void take_failure(lua_State *L, struct job *job, int index)
-{
-	const char *why = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index)
-							    : "the script gave no reason";
-	*job->error = (struct script_error){ 0 };
-	snprintf(job->error->text, sizeof(job->error->text), "%s", why);
-	for (char *at = job->error->text; *at; at++)
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
-			*at = ' ';
-	job->answer = DISCOVER_FAILED;
-}
 
 /* { polls = { ... } } and nothing else. */
 static void take_polls(lua_State *L, struct job *job, int index)
@@ -61,17 +48,19 @@ static int discover(lua_State *L)
 		command_push_outcome(L, job->last, &at);
 	lua_call(L, 2, 2);
 	int given = lua_gettop(L) - 1;
-	if (lua_isnil(L, given))
-		take_failure(L, job, given + 1);
-	else if (lua_type(L, given) != LUA_TTABLE)
+	if (lua_isnil(L, given)) {
+		command_take_reason(L, given + 1, job->error);
+		job->answer = DISCOVER_FAILED;
+	} else if (lua_type(L, given) != LUA_TTABLE) {
 		sandbox_fail(L,
 			"gives a %s: it is to give a list of requests, '{ polls = { ... } }' in the "
 			"end, or nil and why not",
 			luaL_typename(L, given));
-	else if (lua_rawlen(L, given))
+	} else if (lua_rawlen(L, given)) {
 		command_put_requests(L, given, job->list, "request");
-	else
+	} else {
 		take_polls(L, job, given);
+	}
 	device_keep_state(job->device);
 	return 0;
 }

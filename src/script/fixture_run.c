@@ -401,6 +401,14 @@ static void run_step(struct trial *trial)
 		check_polls(trial);
 }
 
+/* A case may have steps without number, so it is asked before each of them. */
+static bool is_in_time(struct trial *trial)
+{
+	const struct clock clock = CLOCK_SYSTEM;
+	trial->late = trial->late || clock_mono_us(&clock) > trial->end_us;
+	return !trial->late;
+}
+
 static bool run_case(struct trial *trial, const struct fixture_case *item)
 {
 	size_t errors = trial->problems->errors;
@@ -417,13 +425,13 @@ static bool run_case(struct trial *trial, const struct fixture_case *item)
 		return false;
 	trial->device = script_device_create(trial->script, &trial->conf);
 	make_plan(trial);
-	for (size_t i = 0; i < item->step_count && !trial->failures; i++) {
+	for (size_t i = 0; i < item->step_count && !trial->failures && is_in_time(trial); i++) {
 		trial->step = &item->steps[i];
 		run_step(trial);
 	}
 	script_device_destroy(trial->device);
 	plan_release(TAKE(trial->plan));
-	return trial->problems->errors == errors;
+	return trial->problems->errors == errors && !trial->late;
 }
 
 static int run_cases(struct trial *trial, struct problems *problems)
@@ -436,13 +444,11 @@ static int run_cases(struct trial *trial, struct problems *problems)
 		codec_address(&trial->codec, &device, &trial->address, problems) < 0)
 		failed = -EINVAL;
 	const struct clock clock = CLOCK_SYSTEM;
-	int64_t end_us = clock_mono_us(&clock) + trial->fixture->time_us;
-	bool in_time = true;
-	for (size_t i = 0; failed >= 0 && in_time && i < trial->fixture->case_count; i++) {
-		in_time = !trial->fixture->time_us || clock_mono_us(&clock) <= end_us;
-		failed += in_time && run_case(trial, &trial->fixture->cases[i]) ? 0 : 1;
-	}
-	if (!in_time)
+	int64_t time_us = trial->fixture->time_us;
+	trial->end_us = time_us ? clock_mono_us(&clock) + time_us : INT64_MAX;
+	for (size_t i = 0; failed >= 0 && !trial->late && i < trial->fixture->case_count; i++)
+		failed += run_case(trial, &trial->fixture->cases[i]) ? 0 : 1;
+	if (trial->late)
 		problem_error(problems, (struct place){ trial->fixture->source.file, 0 },
 			"the cases take longer than %jd ms, so not all were run: split them, or "
 			"make the script quicker",
@@ -461,6 +467,8 @@ int fixture_run(
 			problems, (struct place){ fixture->source.file, 0 }, "%s", error.text);
 		return -EINVAL;
 	}
+	if (fixture->quiet)
+		script_be_quiet(trial.script);
 	int failed = run_cases(&trial, problems);
 	script_destroy(trial.script);
 	return failed;

@@ -26,6 +26,9 @@ enum script_function {
 	SCRIPT_FUNCTIONS
 };
 
+/* As scripts write it: "decode". */
+const char *script_function_name(enum script_function function);
+
 /* A file's source, run: the state and what it returned. */
 struct program {
 	struct sandbox *box;
@@ -71,6 +74,8 @@ void device_push(struct script_device *device);
 void device_keep_state(struct script_device *device);
 /* Within a run: appends the list of maps at index; what names an item in errors. */
 void command_put_requests(lua_State *L, int index, struct buffer *list, const char *what);
+/* Within a run, of a function that gave nil and why: the why at index, in one line. */
+void command_take_reason(lua_State *L, int index, struct script_error *error);
 /* Within a run: pushes what became of an order's requests onto the list at the top, behind item at. */
 void command_push_outcome(lua_State *L, const struct outcome *outcome, lua_Integer *at);
 /* Within the run that loads a file: takes what it declares of its parameters, at index. */

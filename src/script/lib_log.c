@@ -46,11 +46,12 @@ static int log_values(lua_State *L)
 		return 0;
 	const struct script_device *device = box->context;
 	const char *name = device ? device->conf->name : "";
+	enum log_level level = box->quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
 	if (held)
-		log_info("%s: %s%s%s (%llu lines held back before)", box->file, name,
+		log_line(level, "%s: %s%s%s (%llu lines held back before)", box->file, name,
 			device ? ": " : "", line, (unsigned long long)held);
 	else
-		log_info("%s: %s%s%s", box->file, name, device ? ": " : "", line);
+		log_line(level, "%s: %s%s%s", box->file, name, device ? ": " : "", line);
 	return 0;
 }
 

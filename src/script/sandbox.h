@@ -37,6 +37,7 @@ struct sandbox {
 	char file[56]; /* as it stands in errors */
 	struct conf_scripts limits;
 	size_t used, peak; /* bytes */
+	const void *views; /* the metatable of what registers() gives */
 	bool running;
 	bool loading; /* the top level runs: globals may be set */
 	int64_t left; /* steps of this run; may fall below zero */
@@ -52,6 +53,7 @@ struct sandbox {
 	const char *poll; /* whose reading is being decoded; NULL */
 	void *context; /* the owner's own */
 	struct log_limit log; /* of the script's own lines */
+	bool quiet; /* they are of level debug */
 	/* Scratch of the conversions, kept from run to run, safe from Lua's jumps. */
 	struct buffer value, entries, sorted;
 };

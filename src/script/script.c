@@ -28,6 +28,11 @@ static const struct {
 	[SCRIPT_HEALTH] = { "health" },
 };
 
+const char *script_function_name(enum script_function function)
+{
+	return known[function].key;
+}
+
 /* ---- the file ------------------------------------------------------------------------------- */
 
 static int file_error(struct script_error *error, const char *path, int result, const char *why)
@@ -248,6 +253,11 @@ void script_destroy(struct script *script)
 	free(script->source);
 	free(script->path);
 	free(script);
+}
+
+void script_be_quiet(struct script *script)
+{
+	script->program.box->quiet = true;
 }
 
 const char *script_path(const struct script *script)

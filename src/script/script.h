@@ -24,6 +24,8 @@ int script_load(struct script **script, const char *path, const struct conf_scri
 	struct script_error *error);
 /* Its devices are gone by then. */
 void script_destroy(struct script *script);
+/* What it logs is of level debug from now on. */
+void script_be_quiet(struct script *script);
 const char *script_path(const struct script *script);
 /* Bytes that its state holds. */
 size_t script_memory(const struct script *script);

@@ -20,6 +20,8 @@ struct trial {
 	struct problems *problems;
 	size_t failures;
 	uint32_t tag; /* of the last request that was made */
+	int64_t end_us; /* when time is up; INT64_MAX: never */
+	bool late; /* it was */
 };
 
 /* Says what is wrong, with the case's name. */

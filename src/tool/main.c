@@ -21,6 +21,7 @@
 static const struct verb *const verbs[] = {
 	&verb_status,
 	&verb_device,
+	&verb_bus,
 	&verb_dump,
 	&verb_audit,
 	&verb_reload,

@@ -67,6 +67,11 @@ static bool is_map(const struct item *item)
 	return item->value.type == VALUE_MAP;
 }
 
+static bool is_integer(const struct item *item)
+{
+	return item->value.type == VALUE_INTEGER;
+}
+
 static bool is_table(const struct item *item)
 {
 	return item->value.type == VALUE_LIST && item->value.size && all_items(item, is_map);
@@ -139,19 +144,21 @@ static void put_integer(struct buffer *text, const char *key, int64_t integer)
 	}
 }
 
-static void put_inline(struct buffer *text, const struct item *list)
+/* Without zeros: only the counters that counted something. */
+static void put_inline(struct buffer *text, const struct item *list, bool zeros)
 {
 	struct value_reader reader;
 	struct value header;
 	struct item item;
 	if (!begin(list->data, list->size, &reader, &header))
 		return;
-	if (!header.size)
-		buffer_put_text(text, "none");
+	size_t count = 0;
 	for (size_t i = 0; i < header.size; i++) {
 		if (!next_item(&reader, header.type == VALUE_MAP, &item))
 			return;
-		if (i)
+		if (!zeros && !item.value.integer)
+			continue;
+		if (count++)
 			buffer_put_text(text, ", ");
 		if (item.key) {
 			print_text(text, item.key, strlen(item.key));
@@ -159,6 +166,8 @@ static void put_inline(struct buffer *text, const struct item *list)
 		}
 		print_cell(text, item.key, item.data, item.size);
 	}
+	if (!count)
+		buffer_put_text(text, "none");
 }
 
 void print_cell(struct buffer *text, const char *key, const void *data, size_t size)
@@ -191,7 +200,9 @@ void print_cell(struct buffer *text, const char *key, const void *data, size_t s
 		break;
 	}
 	if (fits_line(&item))
-		put_inline(text, &item);
+		put_inline(text, &item, true);
+	else if (is_map(&item) && all_items(&item, is_integer))
+		put_inline(text, &item, false);
 	else
 		json_print_value(text, data, size);
 }

@@ -20,7 +20,8 @@ static const struct {
 	{ "run", "FILE --poll NAME --hex BYTES", "what a script makes of one reading", script_run },
 	{ "run", "FILE --command JSON [--topic TOPIC]", "what it makes of one command",
 		script_run },
-	{ "run", "FILE --polls", "what it polls; all three take --parameters JSON", script_run },
+	{ "run", "FILE --polls",
+		"what it polls; all three take --parameters JSON and --points LIST", script_run },
 	{ "new", "NAME", "writes NAME.lua and NAME.test to begin with", script_new },
 };
 

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/conf_file.h"
+#include "core/conf_points.h"
 #include "script/fixture.h"
 #include "tool/script.h"
 #include "util/alloc.h"
@@ -12,7 +14,7 @@
 #include "util/json.h"
 
 struct wish {
-	const char *file, *poll, *hex, *command, *topic, *parameters;
+	const char *file, *poll, *hex, *command, *topic, *parameters, *points;
 	bool polls;
 };
 
@@ -256,6 +258,31 @@ static int run_stage(const struct wish *wish, struct stage *stage)
 	return status;
 }
 
+/* A list as it stands in the configuration, or the name of a file that has "points = ( ... );". */
+static bool take_points(const char *points, struct buffer *list)
+{
+	struct conf_source source = { .file = points };
+	struct problems problems = PROBLEMS_NONE;
+	if (points[strspn(points, " \t\r\n")] == '(') {
+		char *text OWNED = must_printf("points = %s;", points);
+		source.file = "--points";
+		conf_source_parse(&source, text, strlen(text), &problems);
+	} else {
+		conf_source_read(&source, &problems);
+	}
+	const struct node *node = problems.errors ? NULL : node_find(&source.root, "points");
+	if (node && node->type == NODE_LIST)
+		points_read(node, &(struct points_target){ .plugin = NULL }, list, &problems);
+	else if (!problems.errors)
+		problem_error(&problems, (struct place){ source.file, 0 },
+			"has no list of points: write points = ( { name = \"voltage\"; ... } );");
+	bool fine = !problems.errors;
+	problems_print(&problems, stderr);
+	problems_finish(&problems);
+	conf_source_finish(&source);
+	return fine;
+}
+
 static int run(const struct wish *wish)
 {
 	struct stage stage = { .conf = { .name = (char *)"trial" } };
@@ -268,6 +295,8 @@ static int run(const struct wish *wish)
 		return complain("--parameters", why);
 	if (stage.conf.parameters.data[0] != VALUE_MAP) {
 		status = complain("--parameters", "a JSON object is needed: {\"period\":5}");
+	} else if (wish->points && !take_points(wish->points, &stage.conf.points)) {
+		status = SCRIPT_USAGE;
 	} else if (script_load(&stage.script, wish->file, &script_limits, &error) < 0) {
 		status = show_error(wish, &error);
 	} else {
@@ -275,6 +304,7 @@ static int run(const struct wish *wish)
 		script_destroy(stage.script);
 	}
 	buffer_finish(&stage.conf.parameters);
+	buffer_finish(&stage.conf.points);
 	return status;
 }
 
@@ -296,6 +326,9 @@ static bool take_option(struct wish *wish, int option)
 	case 'P':
 		wish->parameters = optarg;
 		return true;
+	case 'o':
+		wish->points = optarg;
+		return true;
 	case 'l':
 		wish->polls = true;
 		return true;
@@ -310,7 +343,8 @@ int script_run(int argc, char **argv)
 		{ "hex", required_argument, NULL, 'x' },
 		{ "command", required_argument, NULL, 'c' },
 		{ "topic", required_argument, NULL, 't' },
-		{ "parameters", required_argument, NULL, 'P' }, { "polls", no_argument, NULL, 'l' },
+		{ "parameters", required_argument, NULL, 'P' },
+		{ "points", required_argument, NULL, 'o' }, { "polls", no_argument, NULL, 'l' },
 		{ NULL, 0, NULL, 0 } };
 	struct wish wish = { .topic = "thing/service/measurepoint/set" };
 	optind = 1;

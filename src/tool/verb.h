@@ -21,6 +21,6 @@ struct verb {
 	bool (*failed)(const void *result, size_t size);
 };
 
-extern const struct verb verb_status, verb_device, verb_dump, verb_audit, verb_reload;
+extern const struct verb verb_status, verb_device, verb_bus, verb_dump, verb_audit, verb_reload;
 
 #endif

@@ -17,7 +17,7 @@ struct clock {
 	bool synced;
 	int64_t mono_us;
 	int64_t wall_ms;
-	uint64_t boot;
+	uint64_t boot; /* what clock_boot_id() gives; 0: 1 */
 };
 
 /* The clock of the system: CLOCK_MONOTONIC and CLOCK_REALTIME. */

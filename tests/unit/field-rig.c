@@ -508,6 +508,17 @@ void rig_order(struct rig *rig, uint32_t device, int64_t within_us, const struct
 
 /* ---- what comes out ------------------------------------------------------------------------- */
 
+/* Whether some unit has these registers in a row. */
+static bool is_anyones(const struct reading *reading)
+{
+	for (uint32_t i = 0; i + 1 < reading->size; i += 2) {
+		if (reading->bytes[i] != reading->bytes[0] ||
+			reading->bytes[i + 1] != (uint8_t)(reading->bytes[1] + i / 2))
+			return false;
+	}
+	return true;
+}
+
 static void take_reading(struct rig *rig, const struct reading *reading)
 {
 	const uint8_t *pdu = reading->plan->polls[reading->poll].request->wire.data;
@@ -518,6 +529,7 @@ static void take_reading(struct rig *rig, const struct reading *reading)
 			reading->bytes[i + 1] == (uint8_t)(address + i / 2);
 	rig->readings++;
 	rig->wrong += !right;
+	rig->forged += !right && !is_anyones(reading);
 	rig->device_readings[reading->device]++;
 	rig->device_last_us[reading->device] = reading->stamp.mono_us;
 	if (rig->on_reading)

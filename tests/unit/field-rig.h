@@ -92,6 +92,7 @@ struct rig {
 
 	/* what came out */
 	uint32_t readings, wrong, outcomes, healths, changes;
+	uint32_t forged; /* of the wrong ones, those that no unit has said */
 	uint32_t device_readings[RIG_UNITS];
 	int64_t device_last_us[RIG_UNITS];
 	struct outcome *outcome; /* the last one */

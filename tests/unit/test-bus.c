@@ -415,6 +415,27 @@ static void test_memory_of_one_device(void **state)
 	assert_true(size + 320 + 200 < 1664);
 }
 
+static void test_connection_that_is_refused_later(void **state)
+{
+	struct rig *rig = rig_create(&(struct rig_setup){ .devices = 1 });
+	rig_poll_all(rig, &(struct rig_poll){ .count = 10, .period = 1 });
+	rig_run(rig, USEC_PER_SEC);
+	rig->open_result = -EINPROGRESS;
+	rig_lose(rig, EPIPE);
+	uint32_t opens = rig->opens;
+	while (rig->opens == opens)
+		rig_run(rig, 1000);
+	rig->link.events->failed(rig->link.owner, "refused by the test");
+	rig_collect(rig);
+	assert_false(rig->link_up);
+	assert_string_equal("refused by the test", rig->bus->why);
+	/* It does not wait for the connect time-out as well. */
+	rig->open_result = 0;
+	rig_run(rig, 2 * USEC_PER_SEC);
+	assert_true(rig->link_up);
+	rig_destroy(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +457,7 @@ int main(void)
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_trace_keeps_the_newest),
 		cmocka_unit_test(test_memory_of_one_device),
+		cmocka_unit_test(test_connection_that_is_refused_later),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,7 @@ static const char script_text[] =
 	"    if next == 99 then error('broken') end\n"
 	"    if next == 98 then return { { cell = 200 } } end\n"
 	"    if next == 97 then return { { cell = 7 } } end\n"
+	"    if next == 95 then return { { cell = 7, value = 1, read_back = true } } end\n"
 	"    if next == 96 then return { polls = { { name = 'x' } } } end\n"
 	"    if next > 0 then s.cells[#s.cells + 1] = next return { { cell = next } } end\n"
 	"    local polls = {}\n"
@@ -333,6 +334,7 @@ static void faults_of_the_script_are_said(void **state)
 		{ 99, "broken" },
 		{ 98, "discover: request 1: request: cell" },
 		{ 96, "poll x: cell is missing" },
+		{ 95, "discover: request 1: read_back belongs to a command's write" },
 	};
 	int64_t now = 0;
 	health(bench, HEALTH_OK);
@@ -402,6 +404,21 @@ static void a_reload_finds_the_polls_anew(void **state)
 	problems_finish(&problems);
 }
 
+/* It would be written each minute, for nothing but to see whether the device is there. */
+static void a_write_is_no_probe(void **state)
+{
+	struct bench *bench = *state;
+	struct problems problems = PROBLEMS_NONE;
+	const struct fleet_watcher watcher = { reloaded, bench };
+	struct plan *plan = member_of(bench)->plan;
+	write_script(
+		bench, "return { discover = function() return { { cell = 1, value = 1 } } end }");
+	assert_int_equal(fleet_reload(bench->fleet, 0, &watcher, &problems), -EINVAL);
+	assert_non_null(strstr(problems.items[0].text, "request 1 writes"));
+	assert_ptr_equal(member_of(bench)->plan, plan);
+	problems_finish(&problems);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -414,6 +431,7 @@ int main(void)
 		TEST(faults_of_the_script_are_said),
 		TEST(a_full_field_is_asked_later),
 		TEST(a_reload_finds_the_polls_anew),
+		TEST(a_write_is_no_probe),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,6 +123,50 @@ static void a_device_may_want_all_writes_read_back(void **state)
 	expect_done(bench, "thing/service/x", "{\"read\":3}");
 }
 
+/* That a newer command wrote the same meanwhile is no fault of the device. */
+static void what_was_written_again_is_not_held_against_the_device(void **state)
+{
+	struct bench *bench = *state;
+	submit(bench, "{\"check\":9}");
+	answer(bench, 1, OUTCOME_DONE);
+	pass(bench, 1000);
+	submit(bench, "{\"check\":50}");
+	answer(bench, 1, OUTCOME_DONE);
+	pass(bench, 1000);
+	answer_read(bench, "\x32");
+	assert_int_equal(bench->replies, 1);
+	assert_int_equal(bench->code, 409);
+	assert_non_null(strstr(bench->why, "a newer command"));
+	bench->replies = 0;
+	pass(bench, 1000);
+	answer_read(bench, "\x32");
+	expect(bench, 200, "200");
+	/* Another place says nothing of this one. */
+	bench->device.read_back = (struct read_back){ .wanted = true, .settle_ms = 1000 };
+	submit(bench, "{\"check\":9}");
+	answer(bench, 1, OUTCOME_DONE);
+	pass(bench, 1500);
+	submit(bench, "{\"write\":3,\"value\":7}");
+	answer(bench, 1, OUTCOME_DONE);
+	pass(bench, 500);
+	answer_read(bench, "\x32");
+	assert_int_equal(bench->code, 502);
+	bench->replies = 0;
+	pass(bench, 500);
+	answer_read(bench, "\x07");
+	expect(bench, 200, "200");
+	/* Nor does one that was not written. */
+	submit(bench, "{\"check\":9}");
+	answer(bench, 1, OUTCOME_DONE);
+	submit(bench, "{\"check\":50}");
+	answer(bench, 0, OUTCOME_EXPIRED);
+	assert_int_equal(bench->code, 408);
+	bench->replies = 0;
+	pass(bench, 2000);
+	answer_read(bench, "\x32");
+	expect(bench, 502, "cell 5 was written 9 and reads 50");
+}
+
 static void a_stop_does_not_wait_for_what_settles(void **state)
 {
 	struct bench *bench = *state;
@@ -163,6 +207,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_written_is_read_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_device_may_want_all_writes_read_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_was_written_again_is_not_held_against_the_device, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_stop_does_not_wait_for_what_settles, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -112,6 +112,8 @@ static const char wanderer[] =
 	"  end,\n"
 	"}\n";
 
+static int64_t time_us; /* most that fixtures may take; 0: no limit */
+
 /* Runs the fixture beside a script; said gets the problems without the directory. */
 static int run(const char *lua, const char *text, struct buffer *said)
 {
@@ -126,6 +128,7 @@ static int run(const char *lua, const char *text, struct buffer *said)
 	struct problems problems = PROBLEMS_NONE;
 	struct fixture fixture;
 	int result = fixture_read(&fixture, path, plugins, &problems);
+	fixture.time_us = time_us;
 	if (result == 0)
 		result = fixture_run(&fixture, &limits, &problems);
 	for (size_t i = 0; i < problems.count; i++)
@@ -398,6 +401,23 @@ static void what_is_warned_of_and_the_health(void **state)
 		"polls does not go with health");
 }
 
+/* However few cases it has: the daemon stands still while they run. */
+static void a_case_of_many_steps_ends_in_time(void **state)
+{
+	OWNED_BUFFER text = BUFFER_EMPTY;
+	buffer_put_text(&text, "steps = (");
+	for (int i = 0; i < 1000; i++)
+		buffer_printf(&text,
+			"%s{ health = \"suspect\"; expect = \"{'event':'lost','values':{}}\"; }",
+			i ? ", " : "");
+	buffer_put_text(&text, ");");
+	OWNED char *whole = must_printf(FIND("%s"), buffer_text(&text));
+	check_with(finder, whole, 0, NULL);
+	time_us = 1;
+	check_with(finder, whole, 1, "the cases take longer than 0 ms");
+	time_us = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,6 +429,7 @@ int main(void)
 		cmocka_unit_test(says_what_is_wrong_with_itself),
 		cmocka_unit_test(what_goes_before_the_polls),
 		cmocka_unit_test(what_is_warned_of_and_the_health),
+		cmocka_unit_test(a_case_of_many_steps_ends_in_time),
 	};
 	return cmocka_run_group_tests_name("fixture", tests, NULL, NULL);
 }

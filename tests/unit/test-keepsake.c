@@ -2,6 +2,7 @@
 #include "bridge/keepsake.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -279,6 +280,71 @@ static void what_is_no_file_is_left_alone(void **state)
 	assert_int_equal(rmdir(bench->file), 0);
 }
 
+/* Bit by bit, as the catalogue of CRCs describes it. */
+static uint32_t crc_32(const uint8_t *bytes, size_t size)
+{
+	uint32_t crc = 0xffffffff;
+	for (size_t i = 0; i < size * 8; i++) {
+		bool bit = (bytes[i / 8] >> i % 8 ^ crc) & 1;
+		crc = crc >> 1 ^ (bit ? 0xedb88320 : 0);
+	}
+	return ~crc;
+}
+
+static void has_the_crc_of_its_bytes(void **state)
+{
+	static char names[][5] = { "k", "ke", "key", "keys" };
+	struct bench *bench = *state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		OWNED_BUFFER bytes = BUFFER_EMPTY;
+		uint32_t crc;
+		end(bench);
+		unlink(bench->file);
+		bench->devices[0].device_key = names[i];
+		start(bench);
+		count(bench, 0, 1);
+		assert_int_equal(save(bench), 0);
+		read_all(bench->file, &bytes);
+		memcpy(&crc, bytes.data + 8, sizeof(crc));
+		assert_int_equal(crc, crc_32(bytes.data + 16, bytes.size - 16));
+	}
+}
+
+static void is_written_aside(void **state)
+{
+	struct bench *bench = *state;
+	count(bench, 0, 1);
+	keepsake_save_aside(bench->keepsake, bench->fleet);
+	end(bench);
+	start(bench);
+	count(bench, 0, 2);
+	keepsake_save_aside(bench->keepsake, bench->fleet);
+	count(bench, 0, 3);
+	assert_int_equal(save(bench), 0);
+	end(bench);
+	start(bench);
+	count(bench, 0, 4);
+}
+
+/* Opening a pipe for writing lasts until somebody reads it, as a disk does that is stuck. */
+static void a_stuck_disk_holds_nobody_up(void **state)
+{
+	struct bench *bench = *state;
+	char *stuck OWNED = must_printf("%s.new", bench->file);
+	assert_int_equal(mkfifo(stuck, 0600), 0);
+	count(bench, 0, 1);
+	keepsake_save_aside(bench->keepsake, bench->fleet);
+	keepsake_save_aside(bench->keepsake, bench->fleet);
+	assert_int_equal(access(bench->file, F_OK), -1);
+	int fd = open(stuck, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(save(bench), 0);
+	close(fd);
+	end(bench);
+	start(bench);
+	count(bench, 0, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +355,9 @@ int main(void)
 		TEST(a_damaged_file_is_set_aside),
 		TEST(what_cannot_be_written_is_tried_again),
 		TEST(what_is_no_file_is_left_alone),
+		TEST(has_the_crc_of_its_bytes),
+		TEST(is_written_aside),
+		TEST(a_stuck_disk_holds_nobody_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

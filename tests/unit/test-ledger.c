@@ -18,6 +18,7 @@ static struct {
 	char why[200];
 	struct command *command;
 	struct reply *reply;
+	char device[40]; /* of the record that ended last */
 	int listed;
 	char first[40]; /* id of the newest that was listed */
 	enum record_state first_state;
@@ -55,6 +56,7 @@ static void on_ended(void *context, const struct record *record)
 {
 	told.ended++;
 	told.repeats += record->repeat;
+	snprintf(told.device, sizeof(told.device), "%s", record->device);
 }
 
 static const struct ledger_listener listener = { .ready = on_ready,
@@ -405,6 +407,22 @@ static void a_device_that_is_gone_is_passed_over(void **state)
 	rig_finish(&rig);
 }
 
+static void a_device_may_have_another_name_after_a_restart(void **state)
+{
+	struct rig rig;
+	init(&rig);
+	start(&rig, true);
+	struct command *command = begin(&rig, 1);
+	rig.devices[0].name = (char *)(uintptr_t) "renamed";
+	kill_and_start(&rig);
+	assert_int_equal(told.interrupted, 1);
+	answer(told.command, 504, "perhaps");
+	assert_string_equal(told.device, "renamed");
+	command_destroy(command);
+	stop(&rig);
+	rig_finish(&rig);
+}
+
 /* ---- the disk fails ------------------------------------------------------------------------- */
 
 static void a_disk_that_fails_is_named_and_asked_again(void **state)
@@ -534,6 +552,7 @@ int main(void)
 		cmocka_unit_test(a_stop_leaves_all_of_it_on_the_disk),
 		cmocka_unit_test(a_clock_that_was_set_back_keeps_the_window),
 		cmocka_unit_test(a_device_that_is_gone_is_passed_over),
+		cmocka_unit_test(a_device_may_have_another_name_after_a_restart),
 		cmocka_unit_test(a_disk_that_fails_is_named_and_asked_again),
 		cmocka_unit_test(records_are_listed_and_bounded),
 		cmocka_unit_test(damage_costs_the_damaged_row),

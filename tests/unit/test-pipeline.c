@@ -257,6 +257,27 @@ static void while_the_disk_fails_commands_are_refused(void **state)
 	release_disk(bench, spool);
 }
 
+static void count_faults(enum log_level level, const char *line, void *context)
+{
+	if (strstr(line, "broken"))
+		++*(int *)context;
+}
+
+static void a_storm_of_commands_does_not_fill_the_log(void **state)
+{
+	struct bench *bench = *state;
+	int lines = 0;
+	log_set_level(LOG_LEVEL_WARNING);
+	log_set_sink(count_faults, &lines);
+	for (int i = 0; i < 100; i++) {
+		submit(bench, "{\"fail\":true}");
+		expect(bench, 500, "broken");
+	}
+	log_set_sink(NULL, NULL);
+	assert_in_range(lines, 1, 10);
+	assert_int_equal(bench->audits, 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +302,8 @@ int main(void)
 			nothing_goes_to_the_field_before_it_is_recorded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			while_the_disk_fails_commands_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_storm_of_commands_does_not_fill_the_log, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -390,6 +390,67 @@ static int delete (struct store *store, uint64_t first, size_t count)
 	return store_write(store, &write);
 }
 
+/* SQLite has no sums of its pages, so counts that were changed have to be found out. */
+static void counts_that_are_damaged_are_counted_anew(void **state)
+{
+	static const char *const damages[] = {
+		"UPDATE counts SET bytes=bytes+4611686018427387904 WHERE device!=0",
+		"UPDATE counts SET points=points+1000000 WHERE device!=0",
+		"UPDATE counts SET first=first+1 WHERE device!=0",
+		"UPDATE counts SET first=first-1 WHERE device=0",
+		"UPDATE counts SET points=points+1 WHERE device=0",
+		"DELETE FROM counts WHERE device=0",
+		"DELETE FROM counts WHERE device!=0",
+	};
+	struct rig rig;
+	rig_init(&rig);
+	for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
+		struct store *store = store_create(rig.directory, rig.devices, DEVICES);
+		assert_int_equal(store_open(store), 0);
+		uint64_t first = store_next_id(store);
+		assert_int_equal(append(store, first, 10, 1), 0);
+		store_destroy(store);
+		struct database database = { .file = NULL };
+		assert_int_equal(database_open(&database, rig.path), 0);
+		assert_int_equal(database_run(&database, damages[i]), 0);
+		database_close(&database);
+		store = store_create(rig.directory, rig.devices, DEVICES);
+		assert_int_equal(store_open(store), 0);
+		struct store_counts counts = store_counts(store, 1);
+		assert_int_equal(counts.points, 10 * (i + 1));
+		assert_int_equal(counts.first, 1);
+		assert_in_range(counts.bytes, 10 * (i + 1), 10000 * (i + 1));
+		assert_int_equal(store_totals(store).damaged, 0);
+		assert_int_equal(store_next_id(store), first + 10);
+		store_destroy(store);
+	}
+	rig_finish(&rig);
+}
+
+/* Its number is valid for SQLite, and the last that there is. */
+static void a_row_with_an_absurd_id_ends_the_rescue(void **state)
+{
+	struct rig rig;
+	rig_init(&rig);
+	log_set_sink(hush, NULL);
+	struct store *store = store_create(rig.directory, rig.devices, DEVICES);
+	assert_int_equal(append(store, 1, 10, 0), 0);
+	store_destroy(store);
+	struct database database = { .file = NULL };
+	assert_int_equal(database_open(&database, rig.path), 0);
+	assert_int_equal(
+		database_run(&database, "UPDATE reports SET id=9223372036854775807 WHERE id=10"),
+		0);
+	database_close(&database);
+	store = store_create(rig.directory, rig.devices, DEVICES);
+	assert_int_equal(store_open(store), 0);
+	assert_int_equal(store_totals(store).damaged, 1);
+	assert_int_equal(store_counts(store, 0).points, 9);
+	store_destroy(store);
+	log_set_sink(NULL, NULL);
+	rig_finish(&rig);
+}
+
 /* Else what comes later would stand before the counts of what was there once, and never be found. */
 static void ids_never_go_back(void **state)
 {
@@ -433,6 +494,8 @@ int main(void)
 		cmocka_unit_test(a_quiet_device_keeps_its_rows),
 		cmocka_unit_test(what_is_too_old_goes),
 		cmocka_unit_test(counts_outlive_a_kill),
+		cmocka_unit_test(counts_that_are_damaged_are_counted_anew),
+		cmocka_unit_test(a_row_with_an_absurd_id_ends_the_rescue),
 		cmocka_unit_test(ids_never_go_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -241,6 +241,10 @@ static void prints_odd_results(void **state)
 		{ "[{\"a\":{}},{}]", "a\nnone\n-\n" },
 		{ "{\"frames\":7}", "frames  7\n" },
 		{ "{\"a\":[{\"b\":1}]}", "a:\n  b\n  1\n" },
+		/* Of many counters in a cell only those that counted. */
+		{ "[{\"e\":{\"a\":0,\"b\":2,\"c\":0,\"d\":0,\"e\":1,\"f\":0,\"g\":0}},"
+		  "{\"e\":{\"a\":0,\"b\":0,\"c\":0,\"d\":0,\"e\":0,\"f\":0,\"g\":0}}]",
+			"e\nb 2, e 1\nnone\n" },
 		{ "{\"last_good\":1700000000123,\"span_ms\":7}",
 			"last_good  2023-11-14T22:13:20.123Z\nspan_ms    7\n" },
 	};
