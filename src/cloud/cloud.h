@@ -19,7 +19,7 @@ enum session_state {
 	SESSION_RESOLVING,
 	SESSION_AUTHENTICATING,
 	SESSION_ONLINE,
-	SESSION_WAITING, /* backing off */
+	SESSION_WAITING, /* backing off, or trying again: nothing was answered yet */
 	SESSION_OFFLINE, /* its device is down: it says nothing, and EnOS shows it offline */
 	SESSION_STATES,
 };

@@ -36,8 +36,8 @@ static void conclude_late(struct session *session, const char *reason);
 static void give_up_late(struct session *session, const char *reason);
 
 /*
- * All that a session does.  An input without a transition changes nothing: work waits in the queue
- * until the session is online, and what a late answer says no to is tried again anyway.
+ * All that a session does, drawn in DESIGN.md.  An input without a transition changes nothing: work
+ * waits in the queue until the session is online.
  */
 static const struct transition transitions[][INPUTS] = {
 	[SESSION_IDLE] = {
@@ -69,15 +69,23 @@ static const struct transition transitions[][INPUTS] = {
 		[INPUT_PAUSE] = { proceed, SESSION_ONLINE },
 		[INPUT_QUIET] = { rest, SESSION_OFFLINE },
 	},
+	/*
+	 * Until a message was answered: whoever looks on shall not see each try at a cloud that is
+	 * dead.  Answers after the deadline, to what was sent last, end here as well.
+	 */
 	[SESSION_WAITING] = {
-		/* Answers after the deadline, to what was sent last. */
-		[INPUT_TOKEN] = { proceed, SESSION_ONLINE },
+		[INPUT_ACTIVATED] = { login, SESSION_WAITING },
+		[INPUT_TOKEN] = { proceed, SESSION_WAITING },
 		[INPUT_PART] = { proceed, SESSION_ONLINE },
 		[INPUT_DONE] = { conclude, SESSION_ONLINE },
 		[INPUT_REFUSED] = { give_up, SESSION_ONLINE },
-		[INPUT_DUE] = { proceed, SESSION_ONLINE },
-		[INPUT_EXPIRED] = { login, SESSION_AUTHENTICATING },
+		[INPUT_UNAUTHORISED] = { login, SESSION_WAITING },
+		[INPUT_SHUT_OUT] = { back_off, SESSION_WAITING },
+		[INPUT_LOST] = { back_off, SESSION_WAITING },
+		[INPUT_DUE] = { ask, SESSION_WAITING },
+		[INPUT_EXPIRED] = { login, SESSION_WAITING },
 		[INPUT_PAUSE] = { rest, SESSION_OFFLINE },
+		[INPUT_QUIET] = { rest, SESSION_OFFLINE },
 	},
 	[SESSION_OFFLINE] = {
 		[INPUT_DONE] = { conclude_late, SESSION_OFFLINE },
@@ -110,14 +118,23 @@ static void say_online(struct session *session)
 static void enter(struct session *session, enum session_state state, const char *reason)
 {
 	const struct cloud_listener *listener = &session->plane->listener;
-	if (session->state == state)
+	const char *trouble = session->trouble ? session->trouble : "";
+	bool worse = state == SESSION_WAITING && *reason && strcmp(reason, trouble) != 0;
+	if (session->state == state && !worse)
 		return;
+	/* A message that was refused ends the waiting as well. */
+	if (state == SESSION_ONLINE)
+		reason = "";
 	session->state = state;
-	if (state == SESSION_WAITING || state == SESSION_OFFLINE)
-		queue_set_online(&session->queue, false);
 	free(session->trouble);
 	session->trouble = *reason ? must_strdup(reason) : NULL;
 	listener->state(listener->context, session->number, state, reason);
+}
+
+int session_next(enum session_state state, enum input input)
+{
+	const struct transition *transition = &transitions[state][input];
+	return transition->act ? (int)transition->next : -ENOENT;
 }
 
 void session_step(struct session *session, enum input input, const char *reason)
@@ -125,6 +142,9 @@ void session_step(struct session *session, enum input input, const char *reason)
 	const struct transition *transition = &transitions[session->state][input];
 	if (!transition->act)
 		return;
+	log_debug("cloud: %s: %s, %s -> %s", session->device->name,
+		session_state_name(session->state), input_name(input),
+		session_state_name(transition->next));
 	enter(session, transition->next, reason);
 	transition->act(session, reason);
 }
@@ -132,7 +152,7 @@ void session_step(struct session *session, enum input input, const char *reason)
 bool session_authorised(const struct session *session)
 {
 	int64_t lifetime_us = session->enos->lifetime_s * USEC_PER_SEC;
-	bool good = session_secure(session) ? session->secured
+	bool good = session_secure(session) ? session->secured && session->connected
 					    : session->token && session->sequence < SEQUENCE_MAX;
 	return good && loop_now(session->plane->loop) - session->contact_us < lifetime_us;
 }
@@ -205,12 +225,23 @@ static void login(struct session *session, const char *reason)
 		wait_for_answer(session);
 }
 
+/* After a failure there is always something to send: only an answer shows that the cloud is back. */
+static bool choose(struct session *session)
+{
+	bool sends = exchange_choose(session);
+	if (sends || session->state != SESSION_WAITING || session->paused ||
+		session->plane->stopping)
+		return sends;
+	session->purpose = PURPOSE_POLL;
+	return true;
+}
+
 /* Sends what waits: first what was under way before. */
 static void proceed(struct session *session, const char *reason)
 {
 	(void)reason;
 	while (!session->in_flight) {
-		if (!exchange_choose(session)) {
+		if (!choose(session)) {
 			if (session->paused)
 				session_step(session, INPUT_QUIET, PAUSED_REASON);
 			else
@@ -260,6 +291,7 @@ static void back_off(struct session *session, const char *reason)
 {
 	const struct conf_enos *enos = session->enos;
 	blocks_restart(&session->blocks);
+	queue_set_online(&session->queue, false);
 	uint32_t doublings = session->failures < 16 ? session->failures : 16;
 	int64_t wait_ms = (int64_t)enos->retry_min_ms << doublings;
 	if (wait_ms > enos->retry_max_ms)
@@ -280,6 +312,7 @@ static void rest(struct session *session, const char *reason)
 	if (session->in_flight)
 		session->endpoint->class->cancel(session->endpoint);
 	session->in_flight = false;
+	queue_set_online(&session->queue, false);
 	session->connected = session->secured = false;
 	session->due_us = 0;
 	loop_disarm(session->plane->loop, &session->timer);
@@ -356,7 +389,7 @@ static void on_timer(struct timer *timer, int64_t now_us)
 static bool on_response(void *context, const struct cloud_response *response)
 {
 	struct session *session = context;
-	char reason[160];
+	char reason[160] = "";
 	if (!session->sent_token || response->token != session->sent_token) {
 		session->counters[COUNT_STRANGERS]++;
 		return false;
@@ -445,10 +478,11 @@ static void on_failed(void *context, enum endpoint_failure failure, uint64_t tok
 static void on_connected(void *context)
 {
 	struct session *session = context;
+	bool awaited = session->login && session->in_flight && !session->sent_token;
+	if (!awaited)
+		return;
 	session->in_flight = false;
 	session->silences = 0;
-	if (session->state != SESSION_AUTHENTICATING)
-		return;
 	if (session->activating) {
 		int result = handshake_ask(session);
 		if (result < 0)

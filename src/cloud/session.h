@@ -171,7 +171,10 @@ extern const struct endpoint_listener session_endpoint_listener;
 void session_step(struct session *session, enum input input, const char *reason);
 /* Whether a message may go out under the token that is there. */
 bool session_authorised(const struct session *session);
+/* The state that an input leads to, or -ENOENT where it changes nothing in this one. */
+int session_next(enum session_state state, enum input input);
 const char *counter_name(enum counter counter);
+const char *input_name(enum input input);
 /* The members of a JSON object about the session, without its braces. */
 void session_status(const struct session *session, struct buffer *json);
 

@@ -49,6 +49,29 @@ const char *counter_name(enum counter counter)
 	return names[counter];
 }
 
+const char *input_name(enum input input)
+{
+	static const char *const names[] = {
+		[INPUT_START] = "start",
+		[INPUT_ADDRESS] = "address",
+		[INPUT_ACTIVATED] = "activated",
+		[INPUT_TOKEN] = "token",
+		[INPUT_PART] = "part",
+		[INPUT_DONE] = "done",
+		[INPUT_REFUSED] = "refused",
+		[INPUT_UNAUTHORISED] = "unauthorised",
+		[INPUT_SHUT_OUT] = "shut out",
+		[INPUT_LOST] = "lost",
+		[INPUT_WORK] = "work",
+		[INPUT_DUE] = "due",
+		[INPUT_EXPIRED] = "expired",
+		[INPUT_PAUSE] = "pause",
+		[INPUT_QUIET] = "quiet",
+		[INPUT_RESUME] = "resume",
+	};
+	return names[input];
+}
+
 void session_status(const struct session *session, struct buffer *json)
 {
 	buffer_printf(json, "\"state\":\"%s\",\"reason\":", session_state_name(session->state));

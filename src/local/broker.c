@@ -424,9 +424,11 @@ void broker_session(struct broker *broker, uint32_t device, const char *session,
 	if (!broker)
 		return;
 	struct device_state *state = &broker->devices[device];
+	/* Another reason is not another state. */
+	if (!state->session || strcmp(state->session, session) != 0)
+		state->session_ms = now_ms(broker);
 	set_text(&state->session, session);
 	set_text(&state->session_reason, reason);
-	state->session_ms = now_ms(broker);
 	changed(broker, &broker->subjects[device]);
 }
 

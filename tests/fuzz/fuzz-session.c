@@ -259,6 +259,12 @@ static void run_step(
 		broken = what & 1;
 		if (handshake && what & 2)
 			end_handshake();
+		if (what & 4)
+			session_pause(session, what & 8);
+		if (what & 16)
+			session_rekey(session);
+		if (what & 32)
+			plane.stopping = what & 64;
 	}
 	check(session->queue.count <= enos.queue_reports + PAYLOAD_BATCH_MAX);
 	check(session->queue.held <= session->queue.count);
@@ -284,6 +290,7 @@ static void set_up(uint8_t options)
 	enos.security = options & 16 ? SECURITY_DTLS : SECURITY_NONE;
 	enos.block_wise = options & 64;
 	enos.host = (char *)"cloud.test";
+	plane.stopping = false;
 	in_flight = broken = handshake = false;
 	sent_token = put = told = 0;
 	server.count = 1;

@@ -39,7 +39,7 @@ static void await_handshake(void)
 	for (int i = 0; i < 120000 && bench->connects == before; i++)
 		advance_ms(1);
 	assert_int_equal(bench->connects, before + 1);
-	assert_int_equal(bench->session->state, SESSION_AUTHENTICATING);
+	assert_int_equal(bench->session->state, SESSION_WAITING);
 }
 
 static void shakes_hands_in_place_of_a_login(void **state)
@@ -142,8 +142,12 @@ static void failures_back_off_and_say_why(void **state)
 	}
 	assert_int_equal(count_of(COUNT_HANDSHAKE_FAILURES), 40);
 	connected();
-	assert_int_equal(bench->session->state, SESSION_ONLINE);
+	assert_sent(REQUEST_GET, "thing/model/down_raw");
 	/* What a handshake says late, or an old one, changes nothing. */
+	connected();
+	assert_int_equal(bench->session->state, SESSION_WAITING);
+	assert_true(bench->session->in_flight);
+	answer(CONTENT, "");
 	connected();
 	assert_int_equal(bench->session->state, SESSION_ONLINE);
 	bench_destroy();
@@ -188,6 +192,23 @@ static void another_address_means_another_handshake(void **state)
 	work();
 	assert_int_equal(bench->connects, 2);
 	assert_int_equal(bench->connected_to.v4.sin_addr.s_addr, htonl(0x7f000009));
+	bench_destroy();
+}
+
+/* The association is with the old address then: nothing can be sent to the new one. */
+static void another_address_during_the_handshake_means_another(void **state)
+{
+	start(SECURITY_DTLS, NULL);
+	put_json(REPORT_POINTS, "{\"v\":1}");
+	work();
+	set_address(&bench->server, "9");
+	session_addresses_changed(bench->session);
+	connected();
+	assert_int_equal(bench->connects, 2);
+	assert_int_equal(bench->connected_to.v4.sin_addr.s_addr, htonl(0x7f000009));
+	connected();
+	assert_sent(REQUEST_POST, "thing/measurepoint/post");
+	assert_int_equal(bench->session->failures, 0);
 	bench_destroy();
 }
 
@@ -260,8 +281,9 @@ static void an_activation_that_fails_is_tried_again(void **state)
 	connected();
 	advance_ms(30000);
 	assert_int_equal(bench->session->state, SESSION_WAITING);
+	int before = bench->connects;
 	answer(CONTENT, "{\"params\":{\"deviceSecret\":\"0wn\"}}");
-	await_handshake();
+	assert_int_equal(bench->connects, before + 1);
 	assert_string_equal(bench->identity, "pk1,dk1,2,300");
 	assert_key("0wn");
 	bench_destroy();
@@ -319,6 +341,7 @@ int main(void)
 		cmocka_unit_test(unauthorised_means_another_handshake),
 		cmocka_unit_test(a_lifetime_that_ran_out_means_another_handshake),
 		cmocka_unit_test(another_address_means_another_handshake),
+		cmocka_unit_test(another_address_during_the_handshake_means_another),
 		cmocka_unit_test(is_activated_by_its_product),
 		cmocka_unit_test(an_activation_that_fails_is_tried_again),
 		cmocka_unit_test(a_device_that_is_down_is_silent),

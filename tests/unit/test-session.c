@@ -159,7 +159,7 @@ static void a_4_01_of_an_older_request_is_ignored(void **state)
 	advance_ms(2000);
 	assert_true(bench->in_flight && bench->sent.token != old);
 	assert_false(respond((struct cloud_response){ .token = old, .code = CODE(4, 1) }));
-	assert_int_equal(bench->session->state, SESSION_ONLINE);
+	assert_int_equal(bench->session->state, SESSION_WAITING);
 	assert_true(bench->in_flight);
 	answer(OK, "");
 	assert_fate(0, REPORT_ACKNOWLEDGED, 1);
@@ -238,6 +238,10 @@ static void a_refused_login_backs_off(void **state)
 	assert_in_range(bench->requests, 8, 20);
 	await_request();
 	accept_login();
+	/* Nothing waits to be sent: a poll shows that the token is good. */
+	assert_int_equal(bench->session->state, SESSION_WAITING);
+	assert_sent(REQUEST_GET, "thing/model/down_raw");
+	answer(CONTENT, "");
 	assert_int_equal(bench->session->state, SESSION_ONLINE);
 	bench_destroy();
 }
@@ -325,6 +329,37 @@ static void follows_the_server_to_another_address(void **state)
 	bench_destroy();
 }
 
+static void a_dead_cloud_shows_as_waiting_until_it_answers(void **state)
+{
+	bench_online();
+	int64_t mark = put_raw("x");
+	work();
+	int changes = bench->changes;
+	/* Past the end of the lifetime: first the message goes again, then logins. */
+	for (int i = 0; i < 20; i++) {
+		await_request();
+		advance_ms(30000);
+	}
+	assert_true(count_of(COUNT_LOGINS) > 5);
+	assert_int_equal(bench->changes, changes + 1);
+	/* Another reason is told, and once. */
+	for (int i = 0; i < 3; i++) {
+		await_request();
+		answer(CODE(5, 0), "");
+	}
+	assert_int_equal(bench->changes, changes + 2);
+	assert_string_equal(bench->reason, "login answered with 5.00");
+	await_request();
+	accept_login();
+	assert_int_equal(bench->state, SESSION_WAITING);
+	answer(OK, "");
+	assert_int_equal(bench->changes, changes + 3);
+	assert_int_equal(bench->state, SESSION_ONLINE);
+	assert_null(bench->session->trouble);
+	assert_fate(0, REPORT_ACKNOWLEDGED, mark);
+	bench_destroy();
+}
+
 static void a_late_answer_counts(void **state)
 {
 	bench_online();
@@ -347,6 +382,9 @@ static void a_late_login_counts(void **state)
 	advance_ms(30000);
 	assert_int_equal(bench->session->state, SESSION_WAITING);
 	answer(OK, "{\"token\":\"" TOKEN "\"}");
+	assert_sent(REQUEST_GET, "thing/model/down_raw");
+	assert_signed(TOKEN, 1);
+	answer(CONTENT, "");
 	assert_int_equal(bench->session->state, SESSION_ONLINE);
 	bench_destroy();
 }
@@ -546,6 +584,7 @@ int main(void)
 		cmocka_unit_test(no_answer_is_tried_again_with_growing_pauses),
 		cmocka_unit_test(repeated_silence_makes_a_new_connection),
 		cmocka_unit_test(follows_the_server_to_another_address),
+		cmocka_unit_test(a_dead_cloud_shows_as_waiting_until_it_answers),
 		cmocka_unit_test(a_late_answer_counts),
 		cmocka_unit_test(a_late_login_counts),
 		cmocka_unit_test(wrong_tokens_and_copies_change_nothing),
