@@ -32,6 +32,8 @@ int64_t clock_mono_us(const struct clock *clock);
 int64_t clock_boot_us(const struct clock *clock);
 /* The machine's boot: positive, another one for each. */
 uint64_t clock_boot_id(const struct clock *clock);
+/* The same from the kernel's file; where it cannot be read, a random number: another at each call. */
+uint64_t clock_boot_id_from(const char *path);
 /* ms since 1970-01-01 UTC, stepped by whoever sets the machine's clock. */
 int64_t clock_wall_ms(const struct clock *clock);
 /* Whether the kernel holds the wall clock for synchronised (adjtimex). */
