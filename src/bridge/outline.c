@@ -6,6 +6,7 @@
 #include "bridge/load.h"
 #include "field/alias.h"
 #include "util/clock.h"
+#include "util/plural.h"
 
 /* Of the line, for all devices that are down (field/health.h). */
 #define PROBE_SHARE 0.05
@@ -104,7 +105,8 @@ static void print_missed(const struct load *load, FILE *to)
 		fprintf(to, "\n");
 	}
 	if (missed > MISSED_MAX)
-		fprintf(to, "  and %u polls more cannot be met\n", missed - MISSED_MAX);
+		fprintf(to, "  and %u poll%s more cannot be met\n", missed - MISSED_MAX,
+			plural(missed - MISSED_MAX, "s"));
 }
 
 /* With a dead unit: what probes of it take, and once, until it is held for down. */
@@ -173,7 +175,8 @@ static void print_bus(const struct fleet *fleet, uint32_t number, FILE *to)
 		print_merged(&load, device, to);
 	}
 	if (load.devices > shown)
-		fprintf(to, "  and %u devices more\n", load.devices - shown);
+		fprintf(to, "  and %u device%s more\n", load.devices - shown,
+			plural(load.devices - shown, "s"));
 	print_load(&load, to);
 	load_finish(&load);
 }
@@ -181,8 +184,10 @@ static void print_bus(const struct fleet *fleet, uint32_t number, FILE *to)
 void outline_print(const struct fleet *fleet, FILE *to)
 {
 	const struct conf *conf = fleet->conf;
-	fprintf(to, "gateway %s: %u buses, %u devices, %zu scripts\n", conf->gateway.name,
-		conf->bus_count, conf->device_count, fleet->script_count);
+	fprintf(to, "gateway %s: %u bus%s, %u device%s, %zu script%s\n", conf->gateway.name,
+		conf->bus_count, plural(conf->bus_count, "es"), conf->device_count,
+		plural(conf->device_count, "s"), fleet->script_count,
+		plural(fleet->script_count, "s"));
 	if (*conf->enos.host)
 		fprintf(to,
 			"cloud: %s port %u, %s%s dialect, lifetime %u s, commands asked for every %u s\n",
