@@ -19,6 +19,7 @@
 #include "util/detach.h"
 #include "util/list.h"
 #include "util/log.h"
+#include "util/plural.h"
 #include "util/service.h"
 
 /* sysexits.h: what a configuration error exits with, as service managers know it. */
@@ -140,10 +141,11 @@ static void raise_file_limit(const struct conf *conf)
 	setrlimit(RLIMIT_NOFILE, &limit);
 	if (limit.rlim_cur < needed)
 		log_warning(
-			"files: %ju may be open, %ju are needed for %u buses and %u devices: raise "
+			"files: %ju may be open, %ju are needed for %u bus%s and %u device%s: raise "
 			"LimitNOFILE= of the service",
 			(uintmax_t)limit.rlim_cur, (uintmax_t)needed, conf->bus_count,
-			conf->device_count);
+			plural(conf->bus_count, "es"), conf->device_count,
+			plural(conf->device_count, "s"));
 }
 
 /* Reloads that are asked for within it become one, so that a storm of them costs little. */
@@ -228,8 +230,9 @@ static int run(struct conf *conf, struct fleet *fleet, struct keepsake *keepsake
 	if (result == 0)
 		result = bridge_start(bridge);
 	if (result == 0) {
-		log_info("enos-bridged %s: gateway %s: %u devices on %u buses", PACKAGE_VERSION,
-			conf->gateway.name, conf->device_count, conf->bus_count);
+		log_info("enos-bridged %s: gateway %s: %u device%s on %u bus%s", PACKAGE_VERSION,
+			conf->gateway.name, conf->device_count, plural(conf->device_count, "s"),
+			conf->bus_count, plural(conf->bus_count, "es"));
 		service_ready();
 		detach_ready(detached);
 		result = loop_run(loop);

@@ -21,6 +21,7 @@
 #include "util/alloc.h"
 #include "util/json.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 struct program {
 	struct clock clock;
@@ -165,10 +166,11 @@ static bool announce(const struct sim *sim, const struct options *options)
 	inet_ntop(address->any.sa_family,
 		v6 ? (const void *)&address->v6.sin6_addr : &address->v4.sin_addr, text,
 		sizeof(text));
-	log_info(v6 ? "cloud: listening on [%s]:%u%s, %s dialect, %zu devices"
-		    : "cloud: listening on %s:%u%s, %s dialect, %zu devices",
+	log_info(v6 ? "cloud: listening on [%s]:%u%s, %s dialect, %zu device%s"
+		    : "cloud: listening on %s:%u%s, %s dialect, %zu device%s",
 		text, address_port(address), sim->tunnels ? " with DTLS" : "",
-		sim->settings.piggyback ? "piggyback" : "signed", devices_count(sim->devices));
+		sim->settings.piggyback ? "piggyback" : "signed", devices_count(sim->devices),
+		plural(devices_count(sim->devices), "s"));
 	if (options->port_file) {
 		OWNED char *port = must_printf("%u\n", address_port(address));
 		int error = file_write(options->port_file, port);

@@ -16,6 +16,7 @@
 #include "sim/field/transcript.h"
 #include "util/alloc.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 /* Lines that are named at the start, one by one. */
 #define NAMED_MAX 16
@@ -85,7 +86,7 @@ static void say_lines(const struct sim *sim)
 		puts(buffer_text(&json));
 	}
 	if (count > NAMED_MAX)
-		printf("and %zu lines more\n", count - NAMED_MAX);
+		printf("and %zu line%s more\n", count - NAMED_MAX, plural(count - NAMED_MAX, "s"));
 	puts("ready");
 	fflush(stdout);
 }

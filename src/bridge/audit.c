@@ -3,6 +3,7 @@
 #include "bridge/parts.h"
 
 #include "util/alloc.h"
+#include "util/plural.h"
 
 /* So many records are shown where nobody says how many, and at most; an answer holds 4 MiB. */
 #define SHOWN_DEFAULT 100
@@ -29,9 +30,9 @@ void audit_take(struct bridge *bridge, const struct record *record)
 		command_origin_name(record->origin), record->code, record->why ? ": " : "",
 		record->why ? record->why : "");
 	if (held)
-		log_info("bridge: %ju commands more ended and were not logged: enos-bridge audit "
-			 "lists them",
-			(uintmax_t)held);
+		log_info(
+			"bridge: %ju command%s more ended and %s not logged: see enos-bridge audit",
+			(uintmax_t)held, plural(held, "s"), held == 1 ? "was" : "were");
 }
 
 static void told(

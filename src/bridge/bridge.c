@@ -10,6 +10,7 @@
 #include "bridge/keepsake.h"
 #include "bridge/parts.h"
 #include "util/alloc.h"
+#include "util/plural.h"
 #include "util/service.h"
 
 /* Mails that wait for a plane, beside one for each device. */
@@ -35,7 +36,7 @@ static void script_changed(struct bridge *bridge, const struct member *device)
 	if (!log_limit_pass(&bridge->scripts, loop_now(bridge->loop), &held))
 		return;
 	if (held)
-		log_info("bridge: %ju lines about scripts that fail or work again were held back",
+		log_info("bridge: lines about scripts that fail or work again were held back: %ju",
 			(uintmax_t)held);
 	if (device->script_error)
 		log_warning("device %s: script failed: %s: its points are missing until it works; "
@@ -53,7 +54,7 @@ static void warning_changed(struct bridge *bridge, const struct member *device)
 	if (!log_limit_pass(&bridge->warnings, loop_now(bridge->loop), &held))
 		return;
 	if (held)
-		log_info("bridge: %ju lines about warnings of scripts were held back",
+		log_info("bridge: lines about warnings of scripts were held back: %ju",
 			(uintmax_t)held);
 	if (device->warning)
 		log_warning("device %s: its script warns: %s", device->conf->name, device->warning);
@@ -223,9 +224,10 @@ static void report_overflow(struct bridge *bridge)
 		!log_limit_pass(&bridge->overflow, loop_now(bridge->loop), &held))
 		return;
 	log_warning(
-		"bridge: %ju readings were dropped: they come faster than scripts and cloud take "
-		"them; poll less often",
-		(uintmax_t)(dropped - bridge->overflow_seen));
+		"bridge: %ju reading%s dropped: they come faster than scripts and cloud take them; "
+		"poll less often",
+		(uintmax_t)(dropped - bridge->overflow_seen),
+		dropped - bridge->overflow_seen == 1 ? " was" : "s were");
 	bridge->overflow_seen = dropped;
 }
 
@@ -537,14 +539,15 @@ static void look_whether_done(struct timer *timer, int64_t now_us)
 	}
 	if (bridge->waiting)
 		log_warning(
-			"bridge: stopped with %zu readings that were not decoded: they are lost; "
-			"they came faster than the scripts could take them",
-			bridge->waiting);
+			"bridge: stopped, and lost %zu reading%s not decoded: they came faster than "
+			"the scripts could take them",
+			bridge->waiting, plural(bridge->waiting, "s"));
 	size_t lost = cloud_save(bridge->cloud);
 	if (lost)
-		log_warning("bridge: stopped with %zu reports that the cloud did not acknowledge: "
-			    "they are lost; check the connection to %s",
-			lost, bridge->conf->enos.host);
+		log_warning(
+			"bridge: stopped, and lost %zu report%s that the cloud did not acknowledge; "
+			"check the connection to %s",
+			lost, plural(lost, "s"), bridge->conf->enos.host);
 	keepsake_save(bridge->setup.keepsake, bridge->fleet);
 	loop_stop(bridge->loop);
 }

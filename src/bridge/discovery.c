@@ -116,7 +116,8 @@ static void confirm(struct discovery *discovery, bool same)
 		release_held(discovery);
 		return;
 	}
-	log_info("device %s: %zu polls were found", device->conf->name, device->plan->count);
+	log_info("device %s: %zu poll%s found", device->conf->name, device->plan->count,
+		device->plan->count == 1 ? " was" : "s were");
 	drop_held(discovery);
 	setup->found(setup->context, device);
 }

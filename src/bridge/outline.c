@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bridge/outline.h"
 
+#include <inttypes.h>
 #include <math.h>
 
 #include "bridge/load.h"
 #include "field/alias.h"
 #include "util/clock.h"
+#include "util/plural.h"
 
 /* Of the line, for all devices that are down (field/health.h). */
 #define PROBE_SHARE 0.05
@@ -49,6 +51,44 @@ static void print_polls(const struct member *device, FILE *to)
 		fprintf(to, "%s: %s\n", poll->urgent ? ", high priority" : "",
 			poll->request->text ? poll->request->text : "");
 	}
+}
+
+/* One group of allow, as it is written but for what it leaves out. */
+static void print_rule(const struct conf_rule *rule, FILE *to)
+{
+	fprintf(to, "%s", rule->service ? rule->service : "any service");
+	if (!rule->write)
+		return;
+	fprintf(to, ": write %s", rule->write);
+	if (rule->address[0] != 0 || rule->address[1] != INT64_MAX) {
+		fprintf(to, " %" PRId64, rule->address[0]);
+		if (rule->address[1] != rule->address[0])
+			fprintf(to, " to %" PRId64, rule->address[1]);
+	}
+	if (rule->has_values)
+		fprintf(to, ", values %" PRId64 " to %" PRId64, rule->values[0], rule->values[1]);
+}
+
+/* What commands may do, where that is less than all. */
+static void print_commands(const struct conf_device *conf, FILE *to)
+{
+	bool limited = conf->commands == COMMANDS_NONE || conf->has_rules;
+	if (!limited && !conf->read_back.wanted)
+		return;
+	fprintf(to, "    commands: ");
+	if (conf->commands == COMMANDS_NONE || (conf->has_rules && !conf->rule_count))
+		fprintf(to, "none");
+	else if (!conf->has_rules)
+		fprintf(to, "all");
+	else
+		fprintf(to, "only ");
+	for (uint32_t i = 0; conf->commands == COMMANDS_ALL && i < conf->rule_count; i++) {
+		fprintf(to, "%s", i ? "; " : "");
+		print_rule(&conf->rules[i], to);
+	}
+	if (conf->read_back.wanted)
+		fprintf(to, "; writes are read back after %g s", conf->read_back.settle_ms / 1e3);
+	fprintf(to, "\n");
 }
 
 /* Which of them are one request. */
@@ -104,7 +144,8 @@ static void print_missed(const struct load *load, FILE *to)
 		fprintf(to, "\n");
 	}
 	if (missed > MISSED_MAX)
-		fprintf(to, "  and %u polls more cannot be met\n", missed - MISSED_MAX);
+		fprintf(to, "  and %u poll%s more cannot be met\n", missed - MISSED_MAX,
+			plural(missed - MISSED_MAX, "s"));
 }
 
 /* With a dead unit: what probes of it take, and once, until it is held for down. */
@@ -171,9 +212,11 @@ static void print_bus(const struct fleet *fleet, uint32_t number, FILE *to)
 			device->conf->product_key, device->conf->device_key);
 		print_polls(device, to);
 		print_merged(&load, device, to);
+		print_commands(device->conf, to);
 	}
 	if (load.devices > shown)
-		fprintf(to, "  and %u devices more\n", load.devices - shown);
+		fprintf(to, "  and %u device%s more\n", load.devices - shown,
+			plural(load.devices - shown, "s"));
 	print_load(&load, to);
 	load_finish(&load);
 }
@@ -181,8 +224,10 @@ static void print_bus(const struct fleet *fleet, uint32_t number, FILE *to)
 void outline_print(const struct fleet *fleet, FILE *to)
 {
 	const struct conf *conf = fleet->conf;
-	fprintf(to, "gateway %s: %u buses, %u devices, %zu scripts\n", conf->gateway.name,
-		conf->bus_count, conf->device_count, fleet->script_count);
+	fprintf(to, "gateway %s: %u bus%s, %u device%s, %zu script%s\n", conf->gateway.name,
+		conf->bus_count, plural(conf->bus_count, "es"), conf->device_count,
+		plural(conf->device_count, "s"), fleet->script_count,
+		plural(fleet->script_count, "s"));
 	if (*conf->enos.host)
 		fprintf(to,
 			"cloud: %s port %u, %s%s dialect, lifetime %u s, commands asked for every %u s\n",

@@ -88,7 +88,7 @@ static bool may_say_fault(struct pipeline *pipeline)
 	if (!log_limit_pass(&pipeline->faults, loop_now(pipeline->setup.loop), &held))
 		return false;
 	if (held)
-		log_info("bridge: %ju lines about commands that scripts failed on were held back",
+		log_info("bridge: lines about commands that scripts failed on were held back: %ju",
 			(uintmax_t)held);
 	return true;
 }

@@ -7,6 +7,9 @@
 #include "util/alloc.h"
 #include "util/hex.h"
 
+/* So many polls of a script are named where one was not found. */
+#define NAMES_MAX 8
+
 /* One poll before the plugin saw it. */
 struct draft {
 	struct buffer map;
@@ -184,6 +187,36 @@ static void name_device(struct problems *problems, const struct problems *own, s
 			problems, place, "device \"%s\": %s", device->name, own->items[i].text);
 }
 
+/* A poll that changes nothing of the script's may be one whose name has a slip of the pen. */
+static void put_names(struct buffer *text, const struct drafts *drafts, const char *name)
+{
+	size_t shown = 0;
+	for (size_t i = 0; i < drafts->count; i++) {
+		const struct buffer *map = &drafts->items[i].map;
+		if (drafts->items[i].source != SETTINGS_SCRIPT)
+			continue;
+		if (shown == NAMES_MAX) {
+			buffer_put_text(text, ", ...");
+			return;
+		}
+		if (!shown++)
+			buffer_printf(text, "; the script has no poll \"%s\": it has", name);
+		buffer_printf(
+			text, "%s \"%s\"", shown > 1 ? "," : "", name_of(map->data, map->size));
+	}
+}
+
+/* What a poll of the configuration lacks: it may have been meant to change one of the script's. */
+static void explain(struct problems *problems, const struct problems *own,
+	const struct drafts *drafts, const struct draft *draft)
+{
+	OWNED_BUFFER names = BUFFER_EMPTY;
+	put_names(&names, drafts, name_of(draft->map.data, draft->map.size));
+	for (size_t i = 0; i < own->count; i++)
+		problem_error(problems, draft->place, "%s%s", own->items[i].text,
+			i + 1 == own->count ? buffer_text(&names) : "");
+}
+
 int polls_plan(struct plan **result, const struct conf *conf, uint32_t number,
 	const struct buffer *declared, const char *file, struct problems *problems)
 {
@@ -204,12 +237,14 @@ int polls_plan(struct plan **result, const struct conf *conf, uint32_t number,
 	for (size_t i = 0; i < drafts.count; i++) {
 		struct draft *draft = &drafts.items[i];
 		struct problems own = PROBLEMS_NONE;
-		bool of_script = draft->source == SETTINGS_SCRIPT;
 		if (poll_init(&plan->polls[plan->count], codec.plugin, codec.state, &address,
 			    draft->map.data, draft->map.size, draft->source, draft->place,
-			    of_script ? &own : problems) == 0)
+			    &own) == 0)
 			plan->count++;
-		name_device(problems, &own, draft->place, device);
+		if (draft->source == SETTINGS_SCRIPT)
+			name_device(problems, &own, draft->place, device);
+		else
+			explain(problems, &own, &drafts, draft);
 		problems_finish(&own);
 	}
 	if (problems->errors == errors)

@@ -10,6 +10,7 @@
 #include "core/conf_changes.h"
 #include "util/alloc.h"
 #include "util/json.h"
+#include "util/plural.h"
 
 static void plan_changed(struct member *device, void *context)
 {
@@ -117,9 +118,10 @@ static void say_restart(const struct bridge *bridge, const struct conf *fresh, s
 	size_t count = conf_changes(bridge->conf, fresh, put_change, &list);
 	if (!count)
 		return;
-	log_warning("configuration: %zu settings changed that a reload does not take over, which "
+	log_warning("configuration: %zu setting%s changed that a reload does not take over, which "
 		    "takes scripts and secrets: restart the service for %s%s",
-		count, buffer_text(&list), count > CONF_CHANGES_MAX ? " and others" : "");
+		count, plural(count, "s"), buffer_text(&list),
+		count > CONF_CHANGES_MAX ? " and others" : "");
 	buffer_printf(json, ",\"restart_for\":[%s]", buffer_text(&list));
 }
 

@@ -10,6 +10,7 @@
 #include "cloud/handshake.h"
 #include "util/alloc.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 /* Silences in a row after which the address is doubted. */
 #define DOUBT_AFTER 2
@@ -102,8 +103,8 @@ static bool may_speak(struct session *session)
 	if (!log_limit_pass(&session->plane->chatter, loop_now(session->plane->loop), &held))
 		return false;
 	if (held)
-		log_info("cloud: %llu lines about other devices were held back",
-			(unsigned long long)held);
+		log_info("cloud: %llu line%s about other devices %s held back",
+			(unsigned long long)held, plural(held, "s"), held == 1 ? "was" : "were");
 	return true;
 }
 
@@ -111,8 +112,8 @@ static bool may_speak(struct session *session)
 static void say_online(struct session *session)
 {
 	if (session->failures && may_speak(session))
-		log_info("cloud: %s: online again after %u failures", session->device->name,
-			session->failures);
+		log_info("cloud: %s: online again after %u failure%s", session->device->name,
+			session->failures, plural(session->failures, "s"));
 }
 
 static void enter(struct session *session, enum session_state state, const char *reason)

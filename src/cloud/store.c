@@ -13,6 +13,7 @@
 #include "cloud/schema.h"
 #include "util/alloc.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 /* Rows that one store_read() looks at, so that none takes long. */
 #define LOOK_MAX 20000
@@ -242,9 +243,10 @@ static int replace(struct store *store)
 	}
 	rescue_prune(store->path);
 	store->damaged++;
-	log_error("spool: %s is damaged: %s: it is set aside as %s, %ju reports could be read from "
-		  "it and are kept; check the disk",
-		store->path, why, aside, (uintmax_t)store->kept);
+	log_error(
+		"spool: %s is damaged: %s: it is set aside as %s, %ju report%s could be read from "
+		"it and kept; check the disk",
+		store->path, why, aside, (uintmax_t)store->kept, plural(store->kept, "s"));
 	return 0;
 }
 

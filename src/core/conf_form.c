@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/conf_section.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "util/alloc.h"
@@ -34,6 +35,22 @@ static bool is_topic(const char *text)
 		(!size || (text[0] != '/' && text[size - 1] != '/'));
 }
 
+/* A colon only in an IPv6 address, which may have a scope: "fe80::1%eth0". */
+static bool is_host(const char *text)
+{
+	char address[INET6_ADDRSTRLEN] = "";
+	struct in6_addr parsed;
+	size_t size = strcspn(text, "%");
+	if (!consists_of(text, LETTERS DIGITS ".-_:%"))
+		return false;
+	if (!strchr(text, ':'))
+		return true;
+	if (size >= sizeof(address))
+		return false;
+	memcpy(address, text, size);
+	return inet_pton(AF_INET6, address, &parsed) == 1;
+}
+
 bool form_matches(enum field_form form, const char *text)
 {
 	switch (form) {
@@ -48,7 +65,7 @@ bool form_matches(enum field_form form, const char *text)
 	case FORM_PATH:
 		return between(text, 0x20, 0xff, "") && (text[0] == '/' || !text[0]);
 	case FORM_HOST:
-		return consists_of(text, LETTERS DIGITS ".-_:%");
+		return is_host(text);
 	case FORM_KEY:
 		return between(text, 0x21, 0x7e, "/+#\"\\,");
 	case FORM_TOPIC:

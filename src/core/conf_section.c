@@ -127,18 +127,38 @@ void section_finish(const struct section *section, void *target)
 	}
 }
 
+static bool is_exchanged(const struct node *range)
+{
+	return (range->type == NODE_ARRAY || range->type == NODE_LIST) && range->count == 2 &&
+		range->items[0].type == NODE_INTEGER && range->items[1].type == NODE_INTEGER &&
+		range->items[0].integer > range->items[1].integer;
+}
+
 static void refuse_type(
 	const struct reader *reader, const struct field *field, const struct node *node)
 {
 	OWNED_BUFFER must = BUFFER_EMPTY;
 	field_describe(field, &must);
 	/* Of a range the type says little. */
-	if (field->kind == FIELD_RANGE)
+	if (field->kind == FIELD_RANGE && is_exchanged(node))
+		problem_error(reader->problems, node->place,
+			"%s has its ends exchanged: write [ %" PRId64 ", %" PRId64 " ]", field->key,
+			node->items[1].integer, node->items[0].integer);
+	else if (field->kind == FIELD_RANGE)
 		problem_error(reader->problems, node->place, "%s must be %s", field->key,
 			buffer_text(&must));
 	else
 		problem_error(reader->problems, node->place, "%s is %s: it must be %s", field->key,
 			node_type_name(node->type), buffer_text(&must));
+}
+
+/* The 502 of "10.0.0.7:502", or NULL; what has more colons was meant for an IPv6 address. */
+static const char *port_behind(const char *host)
+{
+	const char *colon = strchr(host, ':');
+	if (!colon || colon == host || !colon[1] || colon[1 + strspn(colon + 1, "0123456789")])
+		return NULL;
+	return colon + 1;
 }
 
 /* Whether the text has the field's length and form. */
@@ -158,6 +178,10 @@ static bool check_text(
 		problem_error(reader->problems, node->place,
 			"%s has %zu bytes: it must have at most %" PRId64, field->key, size,
 			field->max);
+	else if (!form_matches(field->form, node->text) && field->form == FORM_HOST &&
+		port_behind(node->text))
+		problem_error(reader->problems, node->place, "%s%s: write the port as port = %s",
+			field->key, buffer_text(&quoted), port_behind(node->text));
 	else if (!form_matches(field->form, node->text))
 		problem_error(reader->problems, node->place, "%s%s is not allowed: it must be %s",
 			field->key, buffer_text(&quoted), form_describe(field->form));

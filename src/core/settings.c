@@ -75,8 +75,8 @@ static const char *value_name(enum value_type type)
 
 static void put_types(struct buffer *text, const struct check *check, uint32_t types)
 {
-	static const char *const names[] = { "an integer", "a real number",
-		"a boolean (true, false)", "a text", "bytes", "a list" };
+	static const char *const names[] = { "an integer", "a number", "a boolean (true, false)",
+		"a text", "bytes", "a list" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		if (!(types & 1u << i))
 			continue;

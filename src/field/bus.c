@@ -13,6 +13,7 @@
 #include "field/trouble.h"
 #include "util/alloc.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 /* Silence that ends draining, on top of the gap: an adapter's buffer may hold bytes back for 16 ms. */
 #define DRAIN_US 20000
@@ -90,7 +91,8 @@ static void link_opened(void *owner)
 	int64_t now = bus_now(bus);
 	bool said = (bus->why || bus->told != TOLD_UP) && plane_may_log(bus->plane);
 	if (said && bus->why)
-		log_info("%s: link is up again, after %u attempts", bus_name(bus), bus->attempts);
+		log_info("%s: link is up again, after %u attempt%s", bus_name(bus), bus->attempts,
+			plural(bus->attempts, "s"));
 	else if (said)
 		log_info("%s: link is up", bus_name(bus));
 	free(TAKE(bus->why));

@@ -62,6 +62,7 @@ struct connection {
 	bool blocked; /* a packet is not written yet */
 	int64_t blocked_us, acknowledged_us; /* since when nothing moved */
 	uint64_t acknowledged_total, ticks;
+	bool hung_up; /* that ended the last connection that was up */
 	char broken[160]; /* why the connection is to be given up; "" */
 
 	uint64_t connects, failures, published;
@@ -173,8 +174,25 @@ static const char *error_text(int result)
 	if (result == MOSQ_ERR_KEEPALIVE)
 		return "it does not answer pings";
 	if (result == MOSQ_ERR_CONN_LOST)
-		return "it closed the connection (another client of the same client_id?)";
+		return "it closed the connection";
 	return mosquitto_strerror(result);
+}
+
+/*
+ * Why a call of the library failed.  A broker hangs up when it is stopped; and where another client has
+ * our name, again and again, soon after each of us has come back.
+ */
+static const char *loss_text(struct connection *connection, int result)
+{
+	bool before = connection->hung_up;
+	int64_t lasted = loop_now(connection->setup.loop) - connection->phase_since_us;
+	if (connection->phase != PHASE_UP)
+		return error_text(result);
+	connection->hung_up = result == MOSQ_ERR_CONN_LOST;
+	if (connection->hung_up && before && lasted < GOOD_AFTER_US)
+		return "it closed the connection, again so soon (another client of the same "
+		       "client_id?)";
+	return error_text(result);
 }
 
 /* Whether the broker sends more than acknowledgements: the library would keep up to 256 MiB of it. */
@@ -240,7 +258,7 @@ static void settle(struct connection *connection, int result)
 		return;
 	}
 	if (result != MOSQ_ERR_SUCCESS) {
-		fail(connection, error_text(result));
+		fail(connection, loss_text(connection, result));
 		return;
 	}
 	if (mosquitto_socket(connection->client) < 0) {

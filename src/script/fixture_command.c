@@ -321,8 +321,7 @@ static void check_ended(struct talk *talk)
 		trial_fail(talk->trial, "is not refused, expected \"%s\"", refused);
 	trial_check_frame_count(talk->trial, talk->request_count);
 	if (talk->answers && talk->answers->count > talk->answered)
-		trial_fail(talk->trial,
-			"there are %zu answers to %zu requests: remove what is too much",
+		trial_fail(talk->trial, "answers: %zu, requests: %zu: remove what is too much",
 			talk->answers->count, talk->answered);
 }
 

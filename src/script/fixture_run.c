@@ -112,9 +112,8 @@ void trial_check_frame_count(struct trial *trial, size_t requests)
 {
 	const struct node *frames = trial->step->frames;
 	if (frames && frames->count != requests)
-		trial_fail(trial,
-			"there are %zu requests and %zu frames: frames needs one for each",
-			requests, frames->count);
+		trial_fail(trial, "requests: %zu, frames: %zu: frames needs one for each", requests,
+			frames->count);
 }
 
 /* Of a frame that nobody asked for: what a poll that listens gets of it, or -ENOENT. */

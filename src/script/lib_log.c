@@ -10,6 +10,7 @@
 #include "script/host.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/plural.h"
 
 #define LINE_MAX_BYTES 256
 
@@ -48,8 +49,8 @@ static int log_values(lua_State *L)
 	const char *name = device ? device->conf->name : "";
 	enum log_level level = box->quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
 	if (held)
-		log_line(level, "%s: %s%s%s (%llu lines held back before)", box->file, name,
-			device ? ": " : "", line, (unsigned long long)held);
+		log_line(level, "%s: %s%s%s (%llu line%s held back before)", box->file, name,
+			device ? ": " : "", line, (unsigned long long)held, plural(held, "s"));
 	else
 		log_line(level, "%s: %s%s%s", box->file, name, device ? ": " : "", line);
 	return 0;

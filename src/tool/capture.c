@@ -22,6 +22,7 @@
 #include "tool/print.h"
 #include "util/clock.h"
 #include "util/json.h"
+#include "util/plural.h"
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
@@ -127,7 +128,8 @@ static int take_answer(struct capture *capture, const struct buffer *answer)
 		return status;
 	char line[80];
 	snprintf(line, sizeof(line),
-		"# %" PRIu64 " frames more than could be kept are missing here\n", lost);
+		"# %" PRIu64 " frame%s more than could be kept %s missing here\n", lost,
+		plural(lost, "s"), lost == 1 ? "is" : "are");
 	return take(capture, line, strlen(line));
 }
 
@@ -198,7 +200,8 @@ int capture_main(const struct capture_setup *setup)
 	if (file && status && !capture.frames)
 		unlink(setup->path);
 	if (!status)
-		fprintf(stderr, "%" PRIu64 " frames%s%s\n", capture.frames,
+		fprintf(stderr, "%" PRIu64 " frame%s%s%s\n", capture.frames,
+			plural(capture.frames, "s"),
 			capture.full ? ", until --max was reached" : "",
 			capture.lost ? "; some are missing: the file says where" : "");
 	return status;

@@ -8,6 +8,7 @@
 #include "tool/script.h"
 #include "tool/script_watch.h"
 #include "util/alloc.h"
+#include "util/plural.h"
 
 /* The fixtures beside a script. */
 static char *fixture_path(const char *name)
@@ -40,9 +41,11 @@ static bool test_file(const char *name, struct plugins *plugins)
 	if (failed < 0)
 		printf("%s: could not be run\n", path);
 	else if (failed > 0)
-		printf("%s: %d of %zu cases failed\n", path, failed, fixture.case_count);
+		printf("%s: %d of %zu case%s failed\n", path, failed, fixture.case_count,
+			plural(fixture.case_count, "s"));
 	else
-		printf("%s: %zu cases passed\n", path, fixture.case_count);
+		printf("%s: %zu case%s passed\n", path, fixture.case_count,
+			plural(fixture.case_count, "s"));
 	problems_finish(&problems);
 	fixture_finish(&fixture);
 	return failed == 0;

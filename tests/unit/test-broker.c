@@ -366,7 +366,7 @@ static void says_states_again_after_a_reconnection(void **state)
 	fake_broker_hang_up(&fixture->fake);
 	fake_broker_forget(&fixture->fake);
 	rig_until(&fixture->rig, rig_count(&fixture->rig, "failures") == 1);
-	assert_true(logged(fixture, "it closed the connection"));
+	assert_true(logged(fixture, "it closed the connection; trying"));
 	await_retry(fixture);
 	rig_until(&fixture->rig, fixture->fake.count == 4);
 	const struct fake_message *bus = fake_broker_last(&fixture->fake, "bus/rs485-1/state");

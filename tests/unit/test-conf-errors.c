@@ -143,6 +143,23 @@ static const struct sample of_buses[] = {
 		"main.conf:4: baud makes no sense with type = \"tcp\": remove it; it goes with type = \"serial\"\n"
 		"main.conf:5: parity makes no sense with type = \"tcp\": remove it; it goes with type = \"serial\"\n"
 		"main.conf:6: path makes no sense with type = \"tcp\": remove it; it goes with type = \"serial\"\n" },
+	{ "port_behind_the_host",
+		HEAD "buses = ( { name = \"b\"; plugin = \"toy\"; link = { type = \"tcp\";\n"
+		     " host = \"127.0.0.1:15020\";\n port = 502; }; } );\n"
+		     "mqtt = { host = \"broker:1883\"; };",
+
+		"main.conf:3: host \"127.0.0.1:15020\": write the port as port = 15020\n"
+		"main.conf:5: host \"broker:1883\": write the port as port = 1883\n" },
+	{ "colons_of_no_address",
+		HEAD "buses = ( { name = \"b\"; plugin = \"toy\"; link = { type = \"tcp\";\n"
+		     " host = \"fe80::1::2\";\n port = 502; }; } );",
+
+		"main.conf:3: host \"fe80::1::2\" is not allowed: it must be a host name or a numeric address\n" },
+	{ "hosts_of_version_6",
+		HEAD "buses = ( { name = \"b\"; plugin = \"toy\"; link = { type = \"tcp\";\n"
+		     " host = \"fe80::1%eth0\"; port = 502; }; } );\n"
+		     "mqtt = { host = \"::1\"; };",
+		"" },
 	{ "tcp_keys_on_serial",
 		HEAD "buses = ( { name = \"b\"; plugin = \"toy\"; link = { type = \"serial\";\n"
 		     " host = \"h\";\n close_after_poll = true; }; } );",
@@ -301,7 +318,7 @@ static const struct sample of_devices[] = {
 		"main.conf:9: address says nothing without write: add write = \"...\", or remove it\n"
 		"main.conf:10: plugin toy cannot say what a request writes: remove write, and name services\n"
 		"main.conf:11: service \"a b\" is not allowed: it must be levels of a topic, without '+', '#', blanks, and '/' at either end\n"
-		"main.conf:11: values must be an integer, or [ least, greatest ]\n"
+		"main.conf:11: values has its ends exchanged: write [ 1, 3 ]\n"
 		"main.conf:11: unknown key \"sevice\" in allow: did you mean \"service\"?\n"
 		"main.conf:11: values says nothing without write: add write = \"...\", or remove it\n" },
 	{ "no_secret", HEAD BUS DEVICES(DEVICE "product_key = \"p\"; device_key = \"k\";"),

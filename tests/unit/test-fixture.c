@@ -196,7 +196,7 @@ static void finds_polls(void **state)
 			"request 2 reads 2 bytes: discover lacks them" },
 		{ CASES("{ name = \"a\"; discover = ( \"6f6b\", \"00\" ); frames = ( "
 			"\"01 03 0064 0001 c5d5\" ); }"),
-			1, "there are 2 answers to 1 requests" },
+			1, "answers: 2, requests: 1" },
 		{ CASES("{ name = \"a\"; discover = ( \"6f6b\" ); }"), -EINVAL,
 			"discover needs polls" },
 		{ CASES("{ name = \"a\"; discover = ( ); answers = ( ); error = \"x\"; }"), -EINVAL,
@@ -265,7 +265,7 @@ static void speaks_in_rounds(void **state)
 		"case \"a\": request 1 reads 2 bytes: answers lacks them");
 	check(CASES("{ name = \"a\"; " SET "answers = ( \"00eb\", \"done\", \"done\" ); "
 		    "reply = \"{'code':200,'data':{'steps':2}}\"; }"),
-		1, "there are 3 answers to 2 requests");
+		1, "answers: 3, requests: 2");
 	check(CASES("{ name = \"a\"; " SET "answers = ( \"done\" ); reply = \"null\"; }"), 1,
 		"answer 1 has 0 bytes, but the request reads 2 at the most");
 	check(CASES("{ name = \"a\"; " SET "answers = ( \"lost\" ); reply = \"null\"; }"), 1,
@@ -297,7 +297,7 @@ static void says_what_differs(void **state)
 	check(CASES("{ name = \"a\"; frames = ( \"01 03 0000 0003 05cb\" ); }"), 1,
 		"frame 1 is 010300000002c40b, expected 01030000000305cb");
 	check(CASES("{ name = \"a\"; frames = ( ); polls = \"[]\"; }"), 1,
-		"there are 1 requests and 0 frames");
+		"requests: 1, frames: 0");
 	check(CASES("{ name = \"a\"; parameters = { count = 200; }; frames = ( ); }"), 1,
 		"200 holding_registers are too many to read in one frame");
 	check(CASES("{ name = \"a\"; command = \"{'id':'1','params':{'bad':1}}\"; requests = \"[]\"; }"),

@@ -125,6 +125,24 @@ static void faults_name_where_they_stand(void **state)
 	finish(&bench);
 }
 
+static void a_poll_that_the_script_lacks_is_told_from_those_it_has(void **state)
+{
+	struct bench bench;
+	make(&bench,
+		"[{\"name\":\"live\",\"period\":5,\"cell\":1},{\"name\":\"slow\",\"period\":5,\"cell\":2}]",
+		"[{\"name\":\"life\",\"period\":5}]");
+	assert_true(bench.result < 0);
+	assert_int_equal(bench.problems.errors, 1);
+	assert_int_equal(bench.problems.items[0].line, 10);
+	assert_string_equal(bench.problems.items[0].text,
+		"poll life: cell is missing: number; the script has no poll \"life\": it has \"live\", \"slow\"");
+	finish(&bench);
+	make(&bench, "[]", "[{\"name\":\"life\",\"period\":5}]");
+	assert_int_equal(bench.problems.errors, 1);
+	assert_null(strstr(bench.problems.items[0].text, "script"));
+	finish(&bench);
+}
+
 static void two_polls_of_one_name_are_refused(void **state)
 {
 	struct bench bench;
@@ -144,6 +162,7 @@ int main(void)
 		cmocka_unit_test(the_configuration_adds_polls),
 		cmocka_unit_test(bytes_of_the_configuration_are_hex_in_a_changed_poll_too),
 		cmocka_unit_test(faults_name_where_they_stand),
+		cmocka_unit_test(a_poll_that_the_script_lacks_is_told_from_those_it_has),
 		cmocka_unit_test(two_polls_of_one_name_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -203,6 +203,8 @@ static void test_refused_lists(void **state)
 	EXPECT(SETTINGS_SCRIPT, "values: item 1 is a real number, it must be an integer",
 		value_put_text(map, "values"), value_put_list(map, 2), value_put_real(map, 0.5),
 		value_put_integer(map, 11));
+	EXPECT(SETTINGS_SCRIPT, "scale is a text, it must be a number",
+		value_pair_text(map, "scale", "5"));
 	EXPECT(SETTINGS_SCRIPT, "values: item 1 is a text", value_put_text(map, "values"),
 		value_put_list(map, 1), value_put_text(map, "1"));
 	EXPECT(SETTINGS_SCRIPT, "list: item 1 is a list", value_put_text(map, "list"),
