@@ -161,11 +161,7 @@ static void take_fate(
 {
 	struct bridge *bridge = context;
 	if (fate == REPORT_REJECTED)
-		log_warning(
-			"device %s: the cloud rejected a %s report: %s: it is dropped; check the "
-			"script's names and types against the device's model",
-			bridge->conf->devices[report->device].name, report_kind_name(report->kind),
-			reason);
+		rejections_say(bridge->rejections, report, reason);
 }
 
 /* ---- mail ----------------------------------------------------------------------------------- */
@@ -366,6 +362,7 @@ static void create_parts(struct bridge *bridge)
 		.changed = take_absence };
 	bridge->absences = absences_create(&absences);
 	bridge->evidence = evidence_keeper_create(bridge->conf);
+	bridge->rejections = rejections_create(bridge->conf, bridge->loop);
 }
 
 static int create_local(struct bridge *bridge)
@@ -464,6 +461,7 @@ void bridge_destroy(struct bridge *bridge)
 	control_destroy(bridge->control);
 	broker_destroy(bridge->broker);
 	cloud_destroy(bridge->cloud);
+	rejections_destroy(bridge->rejections);
 	field_destroy(bridge->field);
 	evidence_keeper_destroy(bridge->evidence);
 	mailbox_destroy(bridge->from_field);

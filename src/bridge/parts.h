@@ -8,6 +8,7 @@
 #include "bridge/discovery.h"
 #include "bridge/evidence.h"
 #include "bridge/pipeline.h"
+#include "bridge/rejection.h"
 #include "cloud/cloud.h"
 #include "core/mailbox.h"
 #include "core/resolver.h"
@@ -41,6 +42,7 @@ struct bridge {
 	struct pipeline *pipeline;
 	struct discoveries *discoveries;
 	struct absences *absences;
+	struct rejections *rejections; /* lines about them */
 	struct cloud *cloud;
 	struct broker *broker; /* NULL: no echo */
 	struct control *control; /* NULL: no socket */
