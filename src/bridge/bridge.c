@@ -146,7 +146,8 @@ static void take_absence(void *context, uint32_t device, bool absent)
 
 static void take_found(void *context, struct member *device)
 {
-	bridge_send_plan(context, device);
+	struct bridge *bridge = context;
+	handover_send(bridge->handover, device);
 }
 
 static void take_session_state(
@@ -362,6 +363,7 @@ static void create_parts(struct bridge *bridge)
 		.changed = take_absence };
 	bridge->absences = absences_create(&absences);
 	bridge->evidence = evidence_keeper_create(bridge->conf);
+	bridge->handover = handover_create(bridge->fleet, bridge->loop, bridge->to_field);
 	bridge->rejections = rejections_create(bridge->conf, bridge->loop);
 }
 
@@ -457,6 +459,7 @@ void bridge_destroy(struct bridge *bridge)
 	pipeline_destroy(bridge->pipeline);
 	discoveries_destroy(bridge->discoveries);
 	absences_destroy(bridge->absences);
+	handover_destroy(bridge->handover);
 	admin_finish(bridge);
 	control_destroy(bridge->control);
 	broker_destroy(bridge->broker);
@@ -471,25 +474,10 @@ void bridge_destroy(struct bridge *bridge)
 	free(bridge);
 }
 
-void bridge_send_plan(struct bridge *bridge, struct member *device)
-{
-	if (device->sent == device->plan)
-		return;
-	struct plan_change *change = plan_change_create(device->plan);
-	if (mailbox_put(bridge->to_field, &change->mail)) {
-		plan_release(device->sent);
-		device->sent = plan_reference(device->plan);
-		return;
-	}
-	log_error("device %s: its polls could not be handed to the field: it has too much "
-		  "to do already; run enos-bridge reload again",
-		device->conf->name);
-}
-
 int bridge_start(struct bridge *bridge)
 {
 	for (uint32_t i = 0; i < bridge->conf->device_count; i++)
-		bridge_send_plan(bridge, &bridge->fleet->devices[i]);
+		handover_send(bridge->handover, &bridge->fleet->devices[i]);
 	int result = field_start(bridge->field);
 	if (result < 0) {
 		log_error("field: cannot start its thread: %s", strerror(-result));

@@ -7,6 +7,7 @@
 #include "bridge/bridge.h"
 #include "bridge/discovery.h"
 #include "bridge/evidence.h"
+#include "bridge/handover.h"
 #include "bridge/pipeline.h"
 #include "bridge/rejection.h"
 #include "cloud/cloud.h"
@@ -42,6 +43,7 @@ struct bridge {
 	struct pipeline *pipeline;
 	struct discoveries *discoveries;
 	struct absences *absences;
+	struct handover *handover; /* of plans to the field */
 	struct rejections *rejections; /* lines about them */
 	struct cloud *cloud;
 	struct broker *broker; /* NULL: no echo */
@@ -86,8 +88,6 @@ int64_t admin_find_device(
 void audit_init(struct bridge *bridge);
 void audit_take(struct bridge *bridge, const struct record *record);
 void audit_run(struct bridge *bridge, const struct control_request *request);
-/* Gives the field the plan of the device, unless it has that one. */
-void bridge_send_plan(struct bridge *bridge, struct member *device);
 /* Readings that came faster than scripts and cloud took them. */
 uint64_t bridge_readings_dropped(const struct bridge *bridge);
 
