@@ -149,7 +149,8 @@ static void take_absence(void *context, uint32_t device, bool absent)
 
 static void take_found(void *context, struct member *device)
 {
-	bridge_send_plan(context, device);
+	struct bridge *bridge = context;
+	handover_send(bridge->handover, device);
 }
 
 static void take_session_state(
@@ -164,11 +165,7 @@ static void take_fate(
 {
 	struct bridge *bridge = context;
 	if (fate == REPORT_REJECTED)
-		log_warning(
-			"device %s: the cloud rejected a %s report: %s: it is dropped; check the "
-			"script's names and types against the device's model",
-			bridge->conf->devices[report->device].name, report_kind_name(report->kind),
-			reason);
+		rejections_say(bridge->rejections, report, reason);
 }
 
 /* ---- mail ----------------------------------------------------------------------------------- */
@@ -378,6 +375,8 @@ static void create_parts(struct bridge *bridge)
 		.changed = take_absence };
 	bridge->absences = absences_create(&absences);
 	bridge->evidence = evidence_keeper_create(bridge->conf);
+	bridge->handover = handover_create(bridge->fleet, bridge->loop, bridge->to_field);
+	bridge->rejections = rejections_create(bridge->conf, bridge->loop);
 }
 
 static int create_local(struct bridge *bridge)
@@ -473,10 +472,12 @@ void bridge_destroy(struct bridge *bridge)
 	pipeline_destroy(bridge->pipeline);
 	discoveries_destroy(bridge->discoveries);
 	absences_destroy(bridge->absences);
+	handover_destroy(bridge->handover);
 	admin_finish(bridge);
 	control_destroy(bridge->control);
 	broker_destroy(bridge->broker);
 	cloud_destroy(bridge->cloud);
+	rejections_destroy(bridge->rejections);
 	field_destroy(bridge->field);
 	evidence_keeper_destroy(bridge->evidence);
 	mailbox_destroy(bridge->from_field);
@@ -486,25 +487,10 @@ void bridge_destroy(struct bridge *bridge)
 	free(bridge);
 }
 
-void bridge_send_plan(struct bridge *bridge, struct member *device)
-{
-	if (device->sent == device->plan)
-		return;
-	struct plan_change *change = plan_change_create(device->plan);
-	if (mailbox_put(bridge->to_field, &change->mail)) {
-		plan_release(device->sent);
-		device->sent = plan_reference(device->plan);
-		return;
-	}
-	log_error("device %s: its polls could not be handed to the field: it has too much "
-		  "to do already; run enos-bridge reload again",
-		device->conf->name);
-}
-
 int bridge_start(struct bridge *bridge)
 {
 	for (uint32_t i = 0; i < bridge->conf->device_count; i++)
-		bridge_send_plan(bridge, &bridge->fleet->devices[i]);
+		handover_send(bridge->handover, &bridge->fleet->devices[i]);
 	int result = field_start(bridge->field);
 	if (result < 0) {
 		log_error("field: cannot start its thread: %s", strerror(-result));

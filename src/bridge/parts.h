@@ -7,7 +7,9 @@
 #include "bridge/bridge.h"
 #include "bridge/discovery.h"
 #include "bridge/evidence.h"
+#include "bridge/handover.h"
 #include "bridge/pipeline.h"
+#include "bridge/rejection.h"
 #include "cloud/cloud.h"
 #include "core/mailbox.h"
 #include "core/resolver.h"
@@ -41,6 +43,8 @@ struct bridge {
 	struct pipeline *pipeline;
 	struct discoveries *discoveries;
 	struct absences *absences;
+	struct handover *handover; /* of plans to the field */
+	struct rejections *rejections; /* lines about them */
 	struct cloud *cloud;
 	struct broker *broker; /* NULL: no echo */
 	struct control *control; /* NULL: no socket */
@@ -85,8 +89,6 @@ int64_t admin_find_device(
 void audit_init(struct bridge *bridge);
 void audit_take(struct bridge *bridge, const struct record *record);
 void audit_run(struct bridge *bridge, const struct control_request *request);
-/* Gives the field the plan of the device, unless it has that one. */
-void bridge_send_plan(struct bridge *bridge, struct member *device);
 /* Readings that came faster than scripts and cloud took them. */
 uint64_t bridge_readings_dropped(const struct bridge *bridge);
 

@@ -15,7 +15,7 @@
 static void plan_changed(struct member *device, void *context)
 {
 	struct bridge *bridge = context;
-	bridge_send_plan(bridge, device);
+	handover_send(bridge->handover, device);
 	discoveries_restart(bridge->discoveries, device->number);
 	broker_warning(bridge->broker, device->number, "");
 	broker_script(bridge->broker, device->number, "");

@@ -6,11 +6,16 @@
 #include <string.h>
 
 #include "util/alloc.h"
+#include "util/log.h"
 
 #define TOPIC_MAX 255
 #define DOWN_RAW "thing/model/down_raw"
-/* So many fetches may bring nothing in a row; then another message must be answered first. */
-#define FRUITLESS_MAX 4
+/* So many fetches of a topic may bring nothing in a row; then it is fetched once in a command_poll. */
+#define TOPIC_FRUITLESS_MAX 4
+/* So many of any topics; then one is fetched in a second, for new ones may be named without end. */
+#define FRUITLESS_MAX 16
+#define FRUITLESS_PAUSE_US USEC_PER_SEC
+#define SAY_US (60 * USEC_PER_SEC)
 
 /* Takes prefix off the text; false where it does not begin with it. */
 static bool strip(const char **text, size_t *size, const char *prefix)
@@ -62,6 +67,92 @@ static char *own_topic(const struct session *session, const char *text, size_t s
 	return must_printf("%.*s", (int)size, text);
 }
 
+/* ---- topics that are named in vain ------------------------------------------------------------ */
+
+static uint64_t hash_topic(const char *topic)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+	for (; *topic; topic++)
+		hash = (hash ^ (uint8_t)*topic) * UINT64_C(1099511628211);
+	return hash ? hash : 1;
+}
+
+static struct vain_topic *find_vain(struct session *session, uint64_t hash)
+{
+	for (size_t i = 0; i < VAIN_TOPICS; i++) {
+		if (session->vain[i].hash == hash)
+			return &session->vain[i];
+	}
+	return NULL;
+}
+
+/* A free place, or the one that was fetched first. */
+static struct vain_topic *note_vain(struct session *session, uint64_t hash)
+{
+	struct vain_topic *vain = find_vain(session, hash);
+	for (size_t i = 0; i < VAIN_TOPICS && (!vain || vain->hash != hash); i++) {
+		struct vain_topic *other = &session->vain[i];
+		if (!vain || other->again_us < vain->again_us)
+			vain = other;
+	}
+	if (vain->hash != hash)
+		*vain = (struct vain_topic){ .hash = hash };
+	return vain;
+}
+
+/* Once for a device and minute, and like all lines about single devices. */
+static void say_vain(struct session *session, const char *topic, int64_t now_us)
+{
+	uint64_t held;
+	if ((session->vain_said_us && now_us < session->vain_said_us) ||
+		!log_limit_pass(&session->plane->chatter, now_us, &held))
+		return;
+	session->vain_said_us = now_us + SAY_US;
+	log_warning(
+		"cloud: %s: EnOS says that a command waits at %s and has none when it is fetched "
+		"(%llu fetches in vain so far): it is asked for once in %u s; check the "
+		"command in EnOS, commands behind it may wait for it",
+		session->device->name, topic,
+		(unsigned long long)session->counters[COUNT_FRUITLESS_FETCHES],
+		session->enos->command_poll_s);
+	if (held)
+		log_info("cloud: %llu lines about other devices were held back",
+			(unsigned long long)held);
+}
+
+/* The topic was fetched, and brought nothing. */
+static void fetched_in_vain(struct session *session, const char *topic)
+{
+	int64_t now_us = loop_now(session->plane->loop);
+	struct vain_topic *vain = note_vain(session, hash_topic(topic));
+	session->counters[COUNT_FRUITLESS_FETCHES]++;
+	vain->again_us = now_us;
+	if (++session->fruitless >= FRUITLESS_MAX)
+		session->any_again_us = now_us + FRUITLESS_PAUSE_US;
+	if (++vain->fetches < TOPIC_FRUITLESS_MAX)
+		return;
+	vain->again_us += session->enos->command_poll_s * USEC_PER_SEC;
+	say_vain(session, topic, now_us);
+}
+
+static void fetched_well(struct session *session, const char *topic)
+{
+	struct vain_topic *vain = find_vain(session, hash_topic(topic));
+	if (vain)
+		*vain = (struct vain_topic){ .hash = 0 };
+	session->fruitless = 0;
+	session->any_again_us = 0;
+}
+
+static bool may_fetch(struct session *session, const char *topic)
+{
+	int64_t now_us = loop_now(session->plane->loop);
+	const struct vain_topic *vain = find_vain(session, hash_topic(topic));
+	return now_us >= session->any_again_us && (!vain || now_us >= vain->again_us);
+}
+
+/* ---- what a response brings ------------------------------------------------------------------- */
+
 /* fault: why it cannot be run, as far as that is known; NULL. */
 static void deliver(struct session *session, const char *topic, const void *payload, size_t size,
 	const char *fault)
@@ -107,7 +198,7 @@ static void read_options(struct session *session, const struct cloud_response *r
 		deliver(session, topic, response->command, response->command_size, NULL);
 		return;
 	}
-	if (session->fruitless >= FRUITLESS_MAX)
+	if (!may_fetch(session, topic))
 		return;
 	free(session->waiting_command);
 	session->waiting_command = TAKE(topic);
@@ -136,16 +227,24 @@ static bool take_fetched(
 	return false;
 }
 
+/* Not one that says: with another token, or later (RFC 8516). */
+static bool is_final(uint8_t code)
+{
+	return code >> 5 == 2 || (code >> 5 == 4 && code != CODE(4, 1) && code != CODE(4, 29));
+}
+
 bool delivery_read(struct session *session, const struct cloud_response *response)
 {
 	const char *topic;
 	bool good = response->code >> 5 == 2;
-	bool fruitless = !session->login && session->purpose == PURPOSE_FETCH &&
-		!(good && response->size);
-	session->fruitless = fruitless ? session->fruitless + 1 : 0;
 	if (was_fetch(session, &topic)) {
-		if (good && response->size && take_fetched(session, topic, response))
-			return true;
+		if (good && response->size) {
+			fetched_well(session, topic);
+			if (take_fetched(session, topic, response))
+				return true;
+		} else if (session->purpose == PURPOSE_FETCH && is_final(response->code)) {
+			fetched_in_vain(session, topic);
+		}
 		/* Answered, it waits no longer, unless an option says so again. */
 		if (session->purpose == PURPOSE_FETCH && (good || response->code == CODE(4, 4))) {
 			free(session->waiting_command);

@@ -63,6 +63,7 @@ enum counter {
 	COUNT_COMMANDS,
 	COUNT_BAD_COMMANDS,
 	COUNT_FOREIGN_COMMANDS, /* for another device, or no topic */
+	COUNT_FRUITLESS_FETCHES, /* of commands that were named and were not there */
 	COUNTERS,
 };
 
@@ -88,6 +89,16 @@ enum input {
 	INPUT_QUIET, /* it is, and there is nothing left to say */
 	INPUT_RESUME, /* it is well again */
 	INPUTS,
+};
+
+/* Topics at a time that are known to be named in vain. */
+#define VAIN_TOPICS 4
+
+/* A topic that the cloud names as a command's, and that brings none when it is fetched. */
+struct vain_topic {
+	uint64_t hash; /* 0: none */
+	uint32_t fetches; /* in a row */
+	int64_t again_us; /* when it may be fetched again */
 };
 
 struct session {
@@ -130,7 +141,10 @@ struct session {
 	uint32_t singly; /* reports that go alone, since their batch was refused */
 	bool fetched; /* the last message fetched a command: now a report's turn */
 	char *waiting_command; /* topic to fetch; NULL: none */
-	uint32_t fruitless; /* fetches in a row that brought no command */
+	struct vain_topic vain[VAIN_TOPICS];
+	uint32_t fruitless; /* fetches in a row, whatever the topic, that brought no command */
+	int64_t any_again_us; /* after too many of them: when the next topic may be fetched */
+	int64_t vain_said_us; /* when the last line about them was due for another; 0: none yet */
 
 	struct timer timer; /* due no later than due_us */
 	int64_t due_us; /* 0: nothing */

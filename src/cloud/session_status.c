@@ -45,6 +45,7 @@ const char *counter_name(enum counter counter)
 		[COUNT_COMMANDS] = "commands",
 		[COUNT_BAD_COMMANDS] = "bad_commands",
 		[COUNT_FOREIGN_COMMANDS] = "foreign_commands",
+		[COUNT_FRUITLESS_FETCHES] = "fruitless_fetches",
 	};
 	return names[counter];
 }

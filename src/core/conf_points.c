@@ -2,6 +2,7 @@
 #include "core/conf_points.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/conf_schema.h"
@@ -462,15 +463,40 @@ static void put_point(struct buffer *points, const struct check *check)
 
 /* ---- the list --------------------------------------------------------------------------------- */
 
-static const struct node *find_twin(const struct node *list, size_t number)
+struct named {
+	const struct node *name;
+	size_t number; /* in the list */
+};
+
+static int compare_named(const void *one, const void *other)
 {
-	const struct node *name = node_find(&list->items[number], "name");
-	for (size_t i = 0; i < number && name && name->text; i++) {
-		const struct node *other = node_find(&list->items[i], "name");
-		if (other && other->text && strcmp(other->text, name->text) == 0)
-			return other;
+	const struct named *a = one, *b = other;
+	int order = strcmp(a->name->text, b->name->text);
+	return order ? order : (a->number > b->number) - (a->number < b->number);
+}
+
+/*
+ * For each item the name of the first one before it that is named the same, or NULL.  Sorted, since lists
+ * have ten thousand points.  The caller frees it.
+ */
+static const struct node **find_twins(const struct node *list)
+{
+	const struct node **twins = must_array(list->count + 1, sizeof(*twins));
+	struct named *names OWNED = must_array(list->count + 1, sizeof(*names));
+	size_t count = 0;
+	for (size_t i = 0; i < list->count; i++) {
+		const struct node *name = node_find(&list->items[i], "name");
+		if (name && name->text)
+			names[count++] = (struct named){ name, i };
 	}
-	return NULL;
+	qsort(names, count, sizeof(*names), compare_named);
+	for (size_t i = 1, first = 0; i < count; i++) {
+		if (strcmp(names[i].name->text, names[first].name->text) == 0)
+			twins[names[i].number] = names[first].name;
+		else
+			first = i;
+	}
+	return twins;
 }
 
 /* Whether the point's own keys were fine, so that what they mean together can be looked at. */
@@ -518,8 +544,9 @@ void points_read(const struct node *list, const struct points_target *target, st
 	uint32_t count = 0;
 	bool usable = list && list->type == NODE_LIST &&
 		speaks_of_registers(list, target->plugin, problems);
+	const struct node **twins = usable ? find_twins(list) : NULL;
 	for (size_t i = 0; usable && i < list->count; i++) {
-		const struct node *node = &list->items[i], *twin;
+		const struct node *node = &list->items[i], *twin = twins[i];
 		if (node->type == NODE_BAD)
 			continue;
 		if (node->type != NODE_GROUP) {
@@ -528,12 +555,12 @@ void points_read(const struct node *list, const struct points_target *target, st
 				node_type_name(node->type));
 			continue;
 		}
-		twin = find_twin(list, i);
 		if (twin)
 			problem_error(problems, node_find(node, "name")->place,
 				"two points are named \"%s\", the other in line %u: rename one",
 				twin->text, twin->place.line);
 		count += read_point(target, node, points, problems);
 	}
+	free(twins);
 	value_end(points, place, count);
 }

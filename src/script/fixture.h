@@ -55,7 +55,7 @@ struct fixture {
 	struct place address_place;
 	struct fixture_case *cases;
 	size_t case_count;
-	int64_t time_us; /* most that running them may take; 0: no limit */
+	int64_t time_us; /* most of a processor that running them may take; 0: no limit */
 	bool quiet; /* what the script logs meanwhile is of level debug */
 };
 

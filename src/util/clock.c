@@ -19,6 +19,11 @@ int64_t clock_mono_us(const struct clock *clock)
 	return clock->manual ? clock->mono_us : read_us(CLOCK_MONOTONIC);
 }
 
+int64_t clock_thread_us(void)
+{
+	return read_us(CLOCK_THREAD_CPUTIME_ID);
+}
+
 int64_t clock_boot_us(const struct clock *clock)
 {
 	return clock->manual ? clock->mono_us : read_us(CLOCK_BOOTTIME);

@@ -30,6 +30,8 @@ struct clock {
 int64_t clock_mono_us(const struct clock *clock);
 /* µs since the machine's boot, the time that it slept included (CLOCK_BOOTTIME). */
 int64_t clock_boot_us(const struct clock *clock);
+/* µs that the calling thread was on a processor. */
+int64_t clock_thread_us(void);
 /* The machine's boot: positive, another one for each. */
 uint64_t clock_boot_id(const struct clock *clock);
 /* The same from the kernel's file; where it cannot be read, a random number: another at each call. */

@@ -3,6 +3,7 @@
 #include "core/conf.h"
 
 #include "conf-fixture.h"
+#include "util/clock.h"
 #include "util/json.h"
 
 extern const struct eb_plugin eb_plugin; /* modbus */
@@ -180,6 +181,49 @@ static void another_script_beside_points(void **state)
 	conf_destroy(conf);
 }
 
+/* µs of a processor that a list of so many points takes. */
+static int64_t time_list(struct fixture *fixture, int count)
+{
+	OWNED_BUFFER text = BUFFER_EMPTY;
+	for (int i = 0; i < count; i++)
+		buffer_printf(&text,
+			"%s{ name = \"point-with-a-name-%d\"; read = \"coils\"; address = %d; "
+			"type = \"bool\"; }",
+			i ? ",\n" : "", i, i);
+	OWNED char *whole = must_printf(POINTS("%s"), buffer_text(&text));
+	int64_t begun_us = clock_thread_us();
+	struct conf *conf = load(fixture, whole);
+	int64_t taken_us = clock_thread_us() - begun_us;
+	assert_string_equal(fixture->said, "");
+	assert_int_equal(conf->device_count, 1);
+	conf_destroy(conf);
+	return taken_us;
+}
+
+/* Ten times the points take about ten times the work; where each is compared with each, a hundred. */
+static void many_points_are_no_more_work_each(void **state)
+{
+	fixture_write(*state, "scripts/generic.lua", 0644, "return {}\n");
+	int64_t few_us = time_list(*state, 1000), many_us = time_list(*state, 10000);
+	assert_in_range(many_us, few_us, 30 * few_us);
+}
+
+/* Whatever stands between them; the first is named each time. */
+static void twins_are_found_in_any_order(void **state)
+{
+	struct fixture *fixture = *state;
+	fixture_write(fixture, "scripts/generic.lua", 0644, "return {}\n");
+#define NAMED(name) "{ name = \"" name "\"; read = \"coils\"; address = 1; type = \"bool\"; }"
+	struct conf *conf = load(fixture,
+		POINTS(NAMED("z") ",\n" NAMED("b") ",\n" NAMED("a") ",\n" NAMED("b") ",\n" NAMED(
+			"z") ",\n" NAMED("b")));
+	assert_null(conf);
+	assert_string_equal(fixture->said,
+		"main.conf:7: two points are named \"b\", the other in line 5: rename one\n"
+		"main.conf:8: two points are named \"z\", the other in line 4: rename one\n"
+		"main.conf:9: two points are named \"b\", the other in line 5: rename one\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +233,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_scripts_get, fixture_setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(
 			another_script_beside_points, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(
+			many_points_are_no_more_work_each, fixture_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(
+			twins_are_found_in_any_order, fixture_setup, fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

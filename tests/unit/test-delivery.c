@@ -80,7 +80,73 @@ static void fetches_that_find_nothing_are_not_endless(void **state)
 	for (; bench->in_flight && fetches < 100; fetches++)
 		answer_command(fetches % 2 ? OK : CODE(4, 4), SERVICE, NULL);
 	assert_in_range(fetches, 1, 10);
-	/* The next answer to something else may name it again. */
+	assert_int_equal(count_of(COUNT_FRUITLESS_FETCHES), fetches);
+	/* When its time came, the next answer to something else may name it again. */
+	advance_ms(bench->enos.command_poll_s * 1000 - 1);
+	send_something();
+	answer_command(OK, SERVICE, NULL);
+	assert_false(bench->in_flight);
+	advance_ms(1);
+	send_something();
+	answer_command(OK, SERVICE, NULL);
+	assert_sent(REQUEST_GET, "thing/service/go");
+	answer(CONTENT, GO);
+	assert_int_equal(bench->command_count, 1);
+	/* Now it is like any other. */
+	send_something();
+	answer_command(OK, SERVICE, NULL);
+	assert_sent(REQUEST_GET, "thing/service/go");
+	bench_destroy();
+}
+
+static int vain_lines;
+
+static void count_line(enum log_level level, const char *line, void *context)
+{
+	vain_lines += strstr(line, "thing/service/go and has none") ? 1 : 0;
+}
+
+/* Ten messages a second, each answered with the name of a command that is not there. */
+static void a_device_that_reports_does_not_fetch_in_vain_all_the_time(void **state)
+{
+	bench_online();
+	bench->plane.chatter.burst = 100;
+	vain_lines = 0;
+	log_set_level(LOG_LEVEL_WARNING);
+	log_set_sink(count_line, NULL);
+	for (int i = 0; i < 250; i++) {
+		advance_ms(100);
+		send_something();
+		answer_command(OK, SERVICE, NULL);
+		while (bench->in_flight && bench->sent.method == REQUEST_GET)
+			answer_command(CODE(4, 4), SERVICE, NULL);
+	}
+	log_set_sink(NULL, NULL);
+	log_set_level(LOG_LEVEL_ERROR);
+	/* 25 s: less than one command_poll. */
+	assert_in_range(count_of(COUNT_FRUITLESS_FETCHES), 4, 5);
+	assert_int_equal(vain_lines, 1);
+	/* Another command is not held up. */
+	send_something();
+	answer_command(OK, TOPIC "thing/service/other", NULL);
+	assert_sent(REQUEST_GET, "thing/service/other");
+	answer_command(CODE(4, 4), SERVICE, NULL);
+	assert_false(bench->in_flight);
+	bench_destroy();
+}
+
+static void new_names_without_end_are_not_all_fetched(void **state)
+{
+	bench_online();
+	send_something();
+	for (int i = 0; i < 100 && bench->in_flight; i++) {
+		char topic[64];
+		snprintf(topic, sizeof(topic), TOPIC "thing/service/s%d", i);
+		answer_command(i ? CODE(4, 4) : OK, topic, NULL);
+	}
+	assert_false(bench->in_flight);
+	assert_int_equal(count_of(COUNT_FRUITLESS_FETCHES), 16);
+	advance_ms(1000);
 	send_something();
 	answer_command(OK, SERVICE, NULL);
 	assert_sent(REQUEST_GET, "thing/service/go");
@@ -287,6 +353,8 @@ int main(void)
 		cmocka_unit_test(a_fetch_that_finds_nothing_ends),
 		cmocka_unit_test(while_it_stops_commands_stay_in_the_cloud),
 		cmocka_unit_test(fetches_that_find_nothing_are_not_endless),
+		cmocka_unit_test(a_device_that_reports_does_not_fetch_in_vain_all_the_time),
+		cmocka_unit_test(new_names_without_end_are_not_all_fetched),
 		cmocka_unit_test(a_whole_command_needs_no_fetch),
 		cmocka_unit_test(a_poll_brings_raw_commands),
 		cmocka_unit_test(the_answer_to_a_query_is_no_command),
