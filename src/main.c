@@ -15,6 +15,7 @@
 #include "bridge/bridge.h"
 #include "bridge/keepsake.h"
 #include "bridge/outline.h"
+#include "bridge/reader.h"
 #include "util/alloc.h"
 #include "util/detach.h"
 #include "util/list.h"
@@ -25,6 +26,8 @@
 /* sysexits.h: what a configuration error exits with, as service managers know it. */
 #define EXIT_CONFIG 78
 #define EXIT_USAGE 64
+/* As whom the unit in etc/systemd runs us. */
+#define SERVICE_USER "enos-bridge"
 
 struct options {
 	const char *path;
@@ -117,6 +120,8 @@ static struct fleet *load(
 	/* A check leaves the files of the daemon that runs alone. */
 	if (*conf && !options->test)
 		*keepsake = keepsake_load((*conf)->gateway.state_dir);
+	if (*conf && options->test)
+		reader_check(*conf, SERVICE_USER, &problems);
 	if (*conf) {
 		check_state_dir(options, *conf, &problems);
 		fleet = fleet_create(*conf, *keepsake, &problems);
