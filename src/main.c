@@ -15,6 +15,7 @@
 #include "bridge/bridge.h"
 #include "bridge/keepsake.h"
 #include "bridge/outline.h"
+#include "bridge/reader.h"
 #include "util/alloc.h"
 #include "util/detach.h"
 #include "util/list.h"
@@ -25,6 +26,9 @@
 /* sysexits.h: what a configuration error exits with, as service managers know it. */
 #define EXIT_CONFIG 78
 #define EXIT_USAGE 64
+#define MAIN_FILE SYSCONF_DIR "/enos-bridge.conf"
+/* As whom the unit in etc/systemd runs us. */
+#define SERVICE_USER "enos-bridge"
 
 struct options {
 	const char *path;
@@ -46,7 +50,7 @@ static int parse_options(struct options *options, int argc, char **argv)
 {
 	static const struct option names[] = { { "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-	*options = (struct options){ .path = SYSCONF_DIR "/enos-bridge.conf" };
+	*options = (struct options){ .path = MAIN_FILE };
 	for (int option; (option = getopt_long(argc, argv, "c:tfvh", names, NULL)) != -1;) {
 		switch (option) {
 		case 'c':
@@ -117,6 +121,9 @@ static struct fleet *load(
 	/* A check leaves the files of the daemon that runs alone. */
 	if (*conf && !options->test)
 		*keepsake = keepsake_load((*conf)->gateway.state_dir);
+	/* Any other one is not the service's. */
+	if (*conf && options->test && strcmp(options->path, MAIN_FILE) == 0)
+		reader_check(*conf, SERVICE_USER, &problems);
 	if (*conf) {
 		check_state_dir(options, *conf, &problems);
 		fleet = fleet_create(*conf, *keepsake, &problems);

@@ -7,6 +7,7 @@
 #include "bridge/keepsake.h"
 #include "bridge/proof.h"
 #include "util/alloc.h"
+#include "util/value.h"
 
 /* A fault of a script shows in each of its devices: more than so many say nothing new. */
 #define FAULTY_DEVICES_SHOWN 3
@@ -37,6 +38,33 @@ static void load_scripts(struct fleet *fleet, struct problems *problems)
 	}
 }
 
+static bool has_points(const struct conf_device *device)
+{
+	struct value_reader reader = value_reader(device->points.data, device->points.size);
+	struct value list;
+	return device->points.size && value_next(&reader, &list) && list.size;
+}
+
+/* Points that nobody reads would be missing without a word.  Said once for each script. */
+static void warn_of_points(const struct fleet *fleet, struct problems *problems)
+{
+	for (size_t n = 0; n < fleet->script_count; n++) {
+		const struct fleet_script *entry = &fleet->scripts[n];
+		bool takes = !entry->script || script_may_take_points(entry->script);
+		for (uint32_t i = 0; i < fleet->conf->device_count && !takes; i++) {
+			const struct conf_device *device = &fleet->conf->devices[i];
+			takes = device->script_path && has_points(device) &&
+				strcmp(device->script_path, entry->path) == 0;
+			if (takes)
+				problem_warning(problems, device->place,
+					"device \"%s\": script \"%s\" does not look at "
+					"device.points: its points are not read: remove points, or "
+					"remove script to have them read without one",
+					device->name, entry->name);
+		}
+	}
+}
+
 struct fleet *fleet_create(
 	const struct conf *conf, struct keepsake *keepsake, struct problems *problems)
 {
@@ -63,6 +91,7 @@ struct fleet *fleet_create(
 				entry->name);
 	}
 	free(faulty);
+	warn_of_points(fleet, problems);
 	if (problems->errors == errors)
 		return fleet;
 	fleet_destroy(fleet);

@@ -276,6 +276,18 @@ bool script_is_same(const struct script *script, const struct script *other)
 		memcmp(script->source, other->source, script->source_size) == 0;
 }
 
+bool script_may_take_points(const struct script *script)
+{
+	static const char word[] = "points";
+	const size_t size = sizeof(word) - 1;
+	for (size_t i = 1; i + size <= script->source_size; i++) {
+		const char *at = script->source + i;
+		if (strchr(".\"'", at[-1]) && at[-1] && memcmp(at, word, size) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool script_has(const struct script *script, const char *function)
 {
 	for (int i = 0; i < SCRIPT_FUNCTIONS; i++)

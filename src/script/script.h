@@ -31,6 +31,11 @@ const char *script_path(const struct script *script);
 size_t script_memory(const struct script *script);
 /* Whether what the file returns has that: "setup", "polls", "discover", "decode", ... */
 bool script_has(const struct script *script, const char *function);
+/*
+ * Whether the source speaks of a field or text "points": as a field it may also be that of a result, so
+ * only false is certain.
+ */
+bool script_may_take_points(const struct script *script);
 
 /*
  * Compares the device's parameters with what the script declares of them; a script that declares
