@@ -14,6 +14,11 @@
 local REGISTERS, BITS = 125, 2000
 -- Of what each reading needs, since a local is found sooner.
 local registers, scaled = registers, scaled
+-- Methods of registers, since they are found sooner than by their names at each call.
+local methods = {}
+for _, kind in ipairs({ "u16", "s16", "u32", "s32" }) do
+	methods[kind] = registers("\0\0")[kind]
+end
 -- What is made of device.points, for each device; those with the same points share it.
 local plans, shared = {}, {}
 
@@ -69,7 +74,8 @@ local function valuer(item)
 	if not absent and not scale and kind ~= "u64" then
 		return get
 	elseif not absent and not item.sunspec and find("u16 s16 u32 s32", kind) then
-		return function(regs) return scaled(regs[kind](regs, address, order), scale, offset) end
+		local get_whole = methods[kind]
+		return function(regs) return scaled(get_whole(regs, address, order), scale, offset) end
 	end
 	return function(regs)
 		local value = get(regs)

@@ -51,10 +51,22 @@ static void refuse(lua_State *L, const struct view *view, const char *what, lua_
 	luaL_error(L, "registers: %s needs register %s; %s%s", what, asked, range, poll);
 }
 
+/* luaL_checkudata() looks the name up each time, which is half of what a number costs. */
+static const struct view *view_of(lua_State *L)
+{
+	if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
+		bool ours = lua_topointer(L, -1) == sandbox_of(L)->views;
+		lua_pop(L, 1);
+		if (ours)
+			return lua_touserdata(L, 1);
+	}
+	return luaL_checkudata(L, 1, METATABLE);
+}
+
 /* The bytes of count registers at the address that stands in that argument. */
 static const uint8_t *locate(lua_State *L, const char *what, int argument, lua_Integer count)
 {
-	const struct view *view = luaL_checkudata(L, 1, METATABLE);
+	const struct view *view = view_of(L);
 	lua_Integer address = luaL_checkinteger(L, argument);
 	if (address < view->first || address - view->first > view->count ||
 		view->count - (address - view->first) < count)
@@ -82,9 +94,10 @@ static void take_order(lua_State *L, const char *what, int argument, size_t size
 static uint64_t assemble(
 	lua_State *L, const char *what, int argument, const uint8_t *bytes, size_t size)
 {
-	uint8_t places[8];
+	uint8_t places[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
 	uint64_t number = 0;
-	take_order(L, what, argument, size, places);
+	if (!lua_isnoneornil(L, argument))
+		take_order(L, what, argument, size, places);
 	for (size_t i = 0; i < size; i++)
 		number = number << 8 | bytes[places[i]];
 	return number;

@@ -146,6 +146,7 @@ static void set_string_methods(lua_State *L)
 static void set_register_methods(lua_State *L)
 {
 	luaL_newmetatable(L, "registers");
+	sandbox_of(L)->views = lua_topointer(L, -1);
 	lua_createtable(L, 0, 16);
 	add(L, 0, library_register_methods);
 	strict(L, "registers:");

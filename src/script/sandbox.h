@@ -37,6 +37,7 @@ struct sandbox {
 	char file[56]; /* as it stands in errors */
 	struct conf_scripts limits;
 	size_t used, peak; /* bytes */
+	const void *views; /* the metatable of what registers() gives */
 	bool running;
 	bool loading; /* the top level runs: globals may be set */
 	int64_t left; /* steps of this run; may fall below zero */
