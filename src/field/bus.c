@@ -191,7 +191,7 @@ void bus_link_lost(struct bus *bus, const char *why)
 			bus_name(bus), text, bus->conf->link.reopen_min_ms,
 			bus->conf->link.reopen_max_ms);
 	transaction_abandon(bus);
-	order_fail_all(bus, OUTCOME_LINK);
+	order_fail_all(bus);
 	tell_link(bus);
 }
 
@@ -552,7 +552,7 @@ void bus_abort(struct bus *bus)
 	close_link(bus);
 	bus->machine = BUS_DOWN;
 	transaction_abandon(bus);
-	order_fail_all(bus, OUTCOME_LINK);
+	order_fail_all(bus);
 	trouble_finish(bus);
 	loop_disarm(bus->plane->loop, &bus->timer);
 }

@@ -215,15 +215,22 @@ int64_t order_expire(struct bus *bus)
 	return next_us;
 }
 
-void order_fail_all(struct bus *bus, enum outcome_status status)
+/* Of a step that is not on the wire: an earlier try of it may have been executed. */
+static enum outcome_status unsent_status(const struct running_order *running)
+{
+	const struct request *request = running->order->requests[running->step];
+	return running->tries && request->wire.flags & EB_WRITE ? OUTCOME_TIMEOUT : OUTCOME_LINK;
+}
+
+void order_fail_all(struct bus *bus)
 {
 	if (bus->running.order) {
-		mark_rest(bus->running.outcome, bus->running.step, status);
+		mark_rest(bus->running.outcome, bus->running.step, unsent_status(&bus->running));
 		finish(bus);
 	}
 	while (!list_empty(&bus->orders)) {
 		struct order *order = order_of(list_take_first(&bus->orders));
 		bus->order_count--;
-		refuse(bus, order, status);
+		refuse(bus, order, OUTCOME_LINK);
 	}
 }

@@ -19,6 +19,6 @@ void order_step_ended(
 /* Answers those whose deadline passed before they began; returns the next deadline. */
 int64_t order_expire(struct bus *bus);
 /* Answers every one that waits, and the running one. */
-void order_fail_all(struct bus *bus, enum outcome_status status);
+void order_fail_all(struct bus *bus);
 
 #endif

@@ -3,6 +3,7 @@
 #include "field-rig.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "field/answers.h"
@@ -505,6 +506,42 @@ static void test_connection_that_is_refused_later(void **state)
 	rig_destroy(rig);
 }
 
+static int refuse_to_open(void *state, const struct eb_settings *options,
+	const struct eb_line *line, struct eb_timing *timing, struct eb_error *error)
+{
+	snprintf(error->text, sizeof(error->text), "no such dialect");
+	return -EINVAL;
+}
+
+/* What is refused leaves nothing behind, and the bus that runs does not notice. */
+static void test_plugin_that_does_not_open(void **state)
+{
+	struct rig *rig = rig_create(&one_unit);
+	struct conf_bus *conf = &rig->conf.buses[0];
+	struct eb_plugin plugin = *conf->plugin;
+	struct eb_error error = { "" };
+	struct bus *bus = NULL;
+	plugin.open = refuse_to_open;
+	conf->plugin = &plugin;
+	assert_int_equal(-EINVAL, bus_create(&bus, rig->plane, 0, NULL, &error));
+	assert_null(bus);
+	assert_string_equal("no such dialect", error.text);
+	/* Options that it does not know are refused before it is asked. */
+	OWNED_BUFFER odd = BUFFER_EMPTY;
+	struct buffer good = conf->options;
+	value_put_map(&odd, 1);
+	value_pair_integer(&odd, "nonsense", 1);
+	conf->options = odd;
+	assert_int_equal(-EINVAL, bus_create(&bus, rig->plane, 0, NULL, &error));
+	assert_null(bus);
+	assert_non_null(strstr(error.text, "nonsense"));
+	conf->options = good;
+	rig_poll_all(rig, &(struct rig_poll){ .count = 10, .period = 1 });
+	rig_run(rig, 5 * USEC_PER_SEC);
+	assert_true(rig->readings >= 8);
+	rig_destroy(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -529,6 +566,7 @@ int main(void)
 		cmocka_unit_test(test_trace_gives_back_what_was_put),
 		cmocka_unit_test(test_memory_of_one_device),
 		cmocka_unit_test(test_connection_that_is_refused_later),
+		cmocka_unit_test(test_plugin_that_does_not_open),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,20 +9,15 @@
 #include <linux/serial.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/resolver.h"
-#include "field/alias.h"
-#include "field/holder.h"
 #include "util/alloc.h"
 
 /* Steps the loop until the condition holds; what it waits for is another part of the kernel. */
@@ -167,6 +162,30 @@ static void test_serial_tells_of_unplugging(void **state)
 	loop_destroy(bench.loop);
 }
 
+static void test_serial_write_fails(void **state)
+{
+	struct bench bench;
+	bench_init(&bench);
+	char path[64];
+	int master = open_terminal(path, sizeof(path));
+	struct conf_link conf = serial_conf(path);
+	struct link *link = adopt(&bench, link_serial_create(bench.loop, &conf));
+	assert_int_equal(0, link->ops->open(link, bench.why));
+	close(master);
+	assert_int_equal(-EIO, link->ops->write(link, "abc", 3));
+	link->ops->explain(link, EIO, bench.why);
+	assert_non_null(strstr(bench.why, path));
+	assert_non_null(strstr(bench.why, "unplugged"));
+	/* It waits for no room that will never come. */
+	for (int i = 0; i < 20; i++)
+		loop_step(bench.loop, 0);
+	assert_int_equal(0, bench.told.writable);
+	link->ops->explain(link, EFBIG, bench.why);
+	assert_non_null(strstr(bench.why, "failed"));
+	link->ops->destroy(link);
+	loop_destroy(bench.loop);
+}
+
 static void test_serial_refusals(void **state)
 {
 	struct bench bench;
@@ -263,63 +282,6 @@ static void test_serial_drivers(void **state)
 	loop_destroy(bench.loop);
 }
 
-/* Somebody who locks nothing, as most programs do. */
-static void test_who_holds_a_port(void **state)
-{
-	char path[64], holder[64], wanted[64], byte = 0;
-	int master = open_terminal(path, sizeof(path)), ready[2];
-	assert_int_equal(0, pipe2(ready, O_CLOEXEC));
-	pid_t child = fork();
-	if (child == 0) {
-		int fd = open(path, O_RDWR | O_NOCTTY);
-		prctl(PR_SET_NAME, "other-master");
-		_exit(fd < 0 || write(ready[1], &byte, 1) != 1 || pause() == 0);
-	}
-	assert_int_equal(1, read(ready[0], &byte, 1));
-	holder_find(path, holder, sizeof(holder));
-	snprintf(wanted, sizeof(wanted), "other-master (process %d)", (int)child);
-	assert_string_equal(wanted, holder);
-	kill(child, SIGKILL);
-	assert_int_equal(child, waitpid(child, NULL, 0));
-	holder_find(path, holder, sizeof(holder));
-	assert_string_equal("", holder);
-	holder_find("/nonexistent/port", holder, sizeof(holder));
-	assert_string_equal("", holder);
-	close(ready[0]);
-	close(ready[1]);
-	close(master);
-}
-
-static void test_names_that_survive(void **state)
-{
-	char text[400];
-	alias_advise("/nonexistent", "/dev/serial/by-id/usb-x", text, sizeof(text));
-	assert_string_equal("", text);
-	alias_advise("/nonexistent", "/dev/ttyS1", text, sizeof(text));
-	assert_string_equal("", text);
-	alias_advise("/nonexistent", "/dev/ttyUSB99", text, sizeof(text));
-	assert_non_null(strstr(text, "/dev/ttyUSB99 may be another port"));
-	assert_non_null(strstr(text, "write a name of /dev/serial/by-id or by-path instead"));
-
-	char path[64], folder[] = "/tmp/test-link-XXXXXX";
-	int master = open_terminal(path, sizeof(path));
-	assert_non_null(mkdtemp(folder));
-	OWNED char *ids = must_printf("%s/by-path", folder);
-	OWNED char *name = must_printf("%s/usb-1-port0", ids);
-	OWNED char *port = must_printf("%s/ttyUSB7", folder);
-	assert_return_code(mkdir(ids, 0755), errno);
-	assert_return_code(symlink(path, name), errno);
-	assert_return_code(symlink(path, port), errno);
-	alias_advise(folder, port, text, sizeof(text));
-	OWNED char *wanted = must_printf("write %s instead", name);
-	assert_non_null(strstr(text, wanted));
-	unlink(name);
-	unlink(port);
-	rmdir(ids);
-	rmdir(folder);
-	close(master);
-}
-
 /* ---- TCP ------------------------------------------------------------------------------------ */
 
 static int listen_locally(uint16_t *port)
@@ -397,6 +359,44 @@ static void test_tcp(void **state)
 	for (int i = 0; i < 20; i++)
 		loop_step(bench.loop, 0);
 	assert_int_equal(0, bench.told.opened + bench.told.failed);
+	link->ops->destroy(link);
+	resolver_client_destroy(client);
+	resolver_destroy(resolver);
+	loop_destroy(bench.loop);
+}
+
+/* Reset by the peer: told of once by whichever is tried first, writing or reading. */
+static void test_tcp_reset(void **state)
+{
+	struct bench bench;
+	bench_init(&bench);
+	struct resolver *resolver;
+	struct resolver_client *client;
+	assert_int_equal(0, resolver_create(&resolver, NULL));
+	assert_int_equal(0, resolver_client_create(&client, resolver, bench.loop));
+	char host[] = "127.0.0.1", byte;
+	struct conf_link conf = { .type = CONF_LINK_TCP, .host = host };
+	int listener = listen_locally(&conf.port);
+	struct link *link = adopt(&bench, link_tcp_create(bench.loop, client, &conf));
+	for (int writing = 0; writing < 2; writing++) {
+		bench.told = (struct told){ .opened = 0 };
+		assert_int_equal(-EINPROGRESS, link->ops->open(link, bench.why));
+		AWAIT(bench.loop, bench.told.opened);
+		int peer = accept(listener, NULL, NULL);
+		struct linger at_once = { .l_onoff = 1 };
+		setsockopt(peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+		close(peer);
+		AWAIT(bench.loop, bench.told.readable);
+		ssize_t result = writing ? link->ops->write(link, "a", 1)
+					 : link->ops->read(link, &byte, 1);
+		assert_int_equal(-ECONNRESET, result);
+		link->ops->explain(link, ECONNRESET, bench.why);
+		assert_non_null(strstr(bench.why, "reset"));
+		/* From then on the connection is only closed, which is an error all the same. */
+		assert_int_equal(-EPIPE, link->ops->write(link, "a", 1));
+		link->ops->close(link);
+	}
+	close(listener);
 	link->ops->destroy(link);
 	resolver_client_destroy(client);
 	resolver_destroy(resolver);
@@ -584,11 +584,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_serial_carries_bytes),
 		cmocka_unit_test(test_serial_tells_of_unplugging),
+		cmocka_unit_test(test_serial_write_fails),
 		cmocka_unit_test(test_serial_refusals),
 		cmocka_unit_test(test_serial_drivers),
-		cmocka_unit_test(test_who_holds_a_port),
-		cmocka_unit_test(test_names_that_survive),
 		cmocka_unit_test(test_tcp),
+		cmocka_unit_test(test_tcp_reset),
 		cmocka_unit_test(test_tcp_name_unknown),
 		cmocka_unit_test(test_lost_and_opened_again),
 		cmocka_unit_test(test_connection_that_never_comes),

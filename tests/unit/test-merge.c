@@ -514,6 +514,34 @@ static void test_odd_merges(void **state)
 	rig_destroy(rig);
 }
 
+/*
+ * b and c are joined through a, which spans them: with a taken away they are too far apart, and each is
+ * read by itself.
+ */
+static void test_parts_that_only_a_third_holds_together(void **state)
+{
+	struct rig *rig = rig_create(&merging);
+	struct rig_poll polls[] = { { .name = "a", .period = 1, .count = 21 },
+		{ .name = "b", .period = 1, .address = 1, .count = 2 },
+		{ .name = "c", .period = 1, .address = 21, .count = 4 } };
+	rig_run_plan(rig, 0, polls, 3);
+	assert_int_equal(1, runs(rig));
+	/* All three at once are more than it answers. */
+	rig->units[1].most = 22;
+	rig_run(rig, 1900000);
+	assert_int_equal(1, rig->units[1].refused);
+	expect_answers(rig, 0, 3, 2, 2);
+	rig_run(rig, 10 * MINUTE_US);
+	/* a and b are one again, c stays alone. */
+	assert_int_equal(2, runs(rig));
+	assert_int_equal(1, rig->units[1].refused);
+	expect_answers(rig, 0, 3, 601, 602);
+	assert_in_range(asked_in(rig, MINUTE_US), 120, 121);
+	assert_int_equal(HEALTH_OK, rig->health[0]);
+	assert_int_equal(0, rig->wrong);
+	rig_destroy(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,6 +565,7 @@ int main(void)
 		cmocka_unit_test(test_listeners_are_not_merged),
 		cmocka_unit_test(test_what_cannot_be_cut_out),
 		cmocka_unit_test(test_odd_merges),
+		cmocka_unit_test(test_parts_that_only_a_third_holds_together),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -301,6 +301,133 @@ static void test_device_without_a_plan(void **state)
 	rig_destroy(rig);
 }
 
+/* Steps of the order are done and so many tries of the next one have failed, and nothing is on the wire. */
+static void reach(struct rig *rig, uint32_t done, uint32_t tries)
+{
+	const struct running_order *running = &rig->bus->running;
+	for (int i = 0; i < 20000; i++) {
+		if (running->order && running->step == done && running->tries == tries &&
+			!rig->bus->in_flight)
+			return;
+		rig_run(rig, 200);
+	}
+	fail_msg("step %u was not reached", done);
+}
+
+/* The first step was read, the others were never sent, and nobody else is told. */
+static void expect_first_alone(struct rig *rig)
+{
+	rig_collect(rig);
+	assert_int_equal(1, rig->outcomes);
+	assert_int_equal(77, rig->outcome->order);
+	assert_int_equal(OUTCOME_DONE, status(rig, 0));
+	assert_int_equal(4, rig->outcome->steps[0].bytes.size);
+	assert_memory_equal("\x01\x08\x01\x09", rig->outcome->steps[0].bytes.data, 4);
+	assert_int_equal(OUTCOME_LINK, status(rig, 1));
+	assert_int_equal(OUTCOME_SKIPPED, status(rig, 2));
+	assert_int_equal(0, rig->units[1].written);
+	assert_null(rig->bus->running.order);
+}
+
+static void test_link_lost_between_two_steps(void **state)
+{
+	struct rig *rig = rig_create(&two_units);
+	rig_order(rig, 0, 3 * USEC_PER_SEC, steps, 3);
+	reach(rig, 1, 0);
+	rig_lose(rig, ENODEV);
+	expect_first_alone(rig);
+	/* Nothing of it is taken up again once the link is back. */
+	rig_run(rig, 10 * USEC_PER_SEC);
+	expect_first_alone(rig);
+	assert_true(rig->link_up);
+	rig_order(rig, 0, 3 * USEC_PER_SEC, steps, 3);
+	rig_run(rig, 2 * USEC_PER_SEC);
+	assert_int_equal(2, rig->outcomes);
+	assert_int_equal(OUTCOME_DONE, status(rig, 2));
+	rig_destroy(rig);
+}
+
+static void test_stopped_between_two_steps(void **state)
+{
+	struct rig *rig = rig_create(&two_units);
+	rig_order(rig, 0, 3 * USEC_PER_SEC, steps, 3);
+	reach(rig, 1, 0);
+	bus_stop(rig->bus);
+	assert_true(bus_idle(rig->bus));
+	rig_run(rig, USEC_PER_SEC);
+	assert_int_equal(0, rig->outcomes);
+	bus_abort(rig->bus);
+	expect_first_alone(rig);
+	rig_destroy(rig);
+}
+
+/* What the order with this one step says when the link goes between its tries. */
+static enum outcome_status lost_between_tries(const struct rig_poll *step)
+{
+	struct rig *rig = rig_create(&two_units);
+	rig->units[1].dead = true;
+	rig_order(rig, 0, 3 * USEC_PER_SEC, step, 1);
+	reach(rig, 0, 1);
+	assert_int_equal(1, rig->units[1].asked);
+	rig_lose(rig, ENODEV);
+	rig_collect(rig);
+	assert_int_equal(1, rig->outcomes);
+	enum outcome_status said = status(rig, 0);
+	rig_destroy(rig);
+	return said;
+}
+
+static void test_link_lost_between_two_tries(void **state)
+{
+	assert_int_equal(OUTCOME_LINK, lost_between_tries(&steps[0]));
+	/* The first try was sent: nobody may say that the write was not. */
+	assert_int_equal(OUTCOME_TIMEOUT,
+		lost_between_tries(
+			&(struct rig_poll){ .write = true, .address = 9, .retry_safe = true }));
+}
+
+/* The further silence between units keeps it from being sent at once. */
+static void test_link_lost_before_the_first_step_is_sent(void **state)
+{
+	struct rig *rig = rig_create(&two_units);
+	rig->conf.buses[0].unit_gap_us = 100000;
+	rig_order(rig, 1, 3 * USEC_PER_SEC, steps, 1);
+	rig_run(rig, 500000);
+	assert_int_equal(1, rig->outcomes);
+	/* So that the first silence is over, and the second begins with the order. */
+	rig_say(rig, loop_now(rig->loop), "\xff", 1);
+	rig_run(rig, 20000);
+	rig_order(rig, 0, 3 * USEC_PER_SEC, &steps[1], 2);
+	assert_int_equal(1, rig->bus->in_flight);
+	rig_lose(rig, ENODEV);
+	rig_collect(rig);
+	assert_int_equal(2, rig->outcomes);
+	assert_int_equal(OUTCOME_LINK, status(rig, 0));
+	assert_int_equal(OUTCOME_SKIPPED, status(rig, 1));
+	rig_run(rig, 10 * USEC_PER_SEC);
+	assert_int_equal(2, rig->outcomes);
+	assert_int_equal(0, rig->units[1].asked);
+	rig_destroy(rig);
+}
+
+static void test_port_that_fails_while_it_is_written_to(void **state)
+{
+	struct rig *rig = rig_create(&two_units);
+	rig->write_error = EIO;
+	rig_order(rig, 0, 3 * USEC_PER_SEC, &steps[1], 2);
+	rig_order(rig, 1, 3 * USEC_PER_SEC, steps, 3);
+	rig_run(rig, 100000);
+	assert_int_equal(2, rig->outcomes);
+	/* The second one waited behind it. */
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(i ? OUTCOME_SKIPPED : OUTCOME_LINK, status(rig, i));
+	rig->write_error = 0;
+	rig_run(rig, 10 * USEC_PER_SEC);
+	assert_int_equal(2, rig->outcomes);
+	assert_int_equal(0, rig->units[1].asked + rig->units[2].asked);
+	rig_destroy(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +445,11 @@ int main(void)
 		cmocka_unit_test(test_broadcast_is_done_when_sent),
 		cmocka_unit_test(test_order_to_a_down_device_goes_at_once),
 		cmocka_unit_test(test_device_without_a_plan),
+		cmocka_unit_test(test_link_lost_between_two_steps),
+		cmocka_unit_test(test_stopped_between_two_steps),
+		cmocka_unit_test(test_link_lost_between_two_tries),
+		cmocka_unit_test(test_link_lost_before_the_first_step_is_sent),
+		cmocka_unit_test(test_port_that_fails_while_it_is_written_to),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -301,6 +301,31 @@ static void test_write_taken_bit_by_bit(void **state)
 	destroy(rig);
 }
 
+/* Somebody talks without a pause while the second frame of a request waits for its turn. */
+static void test_continued_frame_never_gets_its_turn(void **state)
+{
+	struct script script;
+	struct rig *rig = create(&script, (const char *const[]){ "Cone,\n", "Aok\n", NULL });
+	rig_run_plan(rig, 0, &poll_word, 1);
+	rig_run(rig, 5000);
+	assert_string_equal("get\n", buffer_text(&script.heard));
+	for (int64_t i = 1; i < 900; i++)
+		rig_say(rig, loop_now(rig->loop) + i * 1000, "N\n", 2);
+	rig_run(rig, 700000);
+	assert_int_equal(0, rig->bus->in_flight);
+	assert_string_equal("get\n", buffer_text(&script.heard));
+	assert_int_equal(1, rig->bus->stats.requests);
+	assert_int_equal(1, rig->bus->stats.errors[EB_FOREIGN]);
+	assert_int_equal(0, rig->bus->stats.errors[EB_TIMEOUT]);
+	assert_int_equal(0, rig->readings);
+	assert_int_equal(0, rig->bus->link_losses);
+	/* Half an answer is not kept for the next one. */
+	for (int i = 0; i < 1000 && !rig->readings; i++)
+		rig_run(rig, 10000);
+	assert_string_equal("ok;", buffer_text(&script.read));
+	destroy(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +336,7 @@ int main(void)
 		cmocka_unit_test(test_frame_that_cannot_be_made),
 		cmocka_unit_test(test_endless_bytes_are_dropped),
 		cmocka_unit_test(test_write_taken_bit_by_bit),
+		cmocka_unit_test(test_continued_frame_never_gets_its_turn),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
