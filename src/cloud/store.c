@@ -79,8 +79,6 @@ static int insert(struct store *store, uint64_t id, uint64_t device, const struc
 	return result;
 }
 
-/* ---- opening -------------------------------------------------------------------------------- */
-
 static int open_file(struct store *store)
 {
 	int result = database_open(&store->database, store->path);
