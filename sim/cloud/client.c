@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/alloc.h"
@@ -147,6 +148,10 @@ static bool build_request(struct buffer *value, int count, char **words)
 	return true;
 }
 
+/* A simulator that was started in the line before may not listen yet. */
+#define TRIES 20
+#define TRY_NS 100000000
+
 static int connect_to(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -156,11 +161,18 @@ static int connect_to(const char *path)
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		close(fd);
-		return -1;
+	for (int tries = 0; fd >= 0 && tries < TRIES; tries++) {
+		if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+			return fd;
+		if (errno != ENOENT && errno != ECONNREFUSED)
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = TRY_NS }, NULL);
 	}
-	return fd;
+	int error = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return -1;
 }
 
 /* Prints a list by its items, anything else as it is. */

@@ -6,9 +6,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/json.h"
+
+/* A simulator that was started in the line before may not listen yet. */
+#define TRIES 20
+#define TRY_NS 100000000
 
 static int open_socket(const char *path)
 {
@@ -19,12 +24,17 @@ static int open_socket(const char *path)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (struct sockaddr *)(void *)&address, sizeof(address)) < 0) {
-		int error = errno;
-		close(fd);
-		return -error;
+	int error = 0;
+	for (int tries = 0; tries < TRIES; tries++) {
+		if (connect(fd, (struct sockaddr *)(void *)&address, sizeof(address)) == 0)
+			return fd;
+		error = errno;
+		if (error != ENOENT && error != ECONNREFUSED)
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = TRY_NS }, NULL);
 	}
-	return fd;
+	close(fd);
+	return -error;
 }
 
 static int send_command(int fd, const char *command)
