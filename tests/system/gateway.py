@@ -174,7 +174,7 @@ class Broker:
     def start(self):
         path = os.path.join(self.folder, "mosquitto.conf")
         with open(path, "w", encoding="ascii") as file:
-            file.write("listener %d 127.0.0.1\nallow_anonymous true\n%s" % (self.port, self.more))
+            file.write("listener %d 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n%s" % (self.port, self.more))
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         self.process = Process(self.folder, "mosquitto", [program, "-c", path])
 
